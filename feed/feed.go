@@ -8,6 +8,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/kannuki/kannuki/vuln"
 )
@@ -92,3 +93,13 @@ const (
 	// built-in sample and for carrying records to a network without any other feed.
 	Native Format = "kannuki-records"
 )
+
+// SourceStatus is what the store holds of one source.
+type SourceStatus struct {
+	Source   string    `json:"source"`
+	Files    int       `json:"files"`
+	Records  int       `json:"records"`
+	Rejected int       `json:"rejected"`
+	Imported time.Time `json:"imported"`        // last import
+	Newest   time.Time `json:"newest,omitzero"` // newest modification date of its records
+}

@@ -142,3 +142,23 @@ type Totals struct {
 	Fixable         int               `json:"fixable"`
 	NotJudged       int               `json:"not_judged"`
 }
+
+// TypeTable is Table 1 of TRIAGE.md: vulnerabilities of one product by year of
+// publication and type.
+type TypeTable struct {
+	Product string    `json:"product"`
+	Rules   string    `json:"rules"`  // "cvedetails" or "full"
+	Source  string    `json:"source"` // "nvd" or "msrc"
+	Until   time.Time `json:"until,omitzero"`
+	Rows    []TypeRow `json:"rows"`
+}
+
+// TypeRow is one year. A vulnerability with several types counts in each, so Sum
+// overlaps and Distinct is what to compare.
+type TypeRow struct {
+	Year     int               `json:"year"`
+	Distinct int               `json:"distinct"`
+	Types    map[vuln.Type]int `json:"types"` // all thirteen keys, zeroes too
+	Untyped  int               `json:"untyped"`
+	Sum      int               `json:"sum"`
+}

@@ -1,0 +1,71 @@
+# Every target says what it does after "##"; `make` alone prints the list.
+GO       ?= $(shell command -v go || echo /usr/local/go/bin/go)
+FUZZTIME ?= 5s
+BENCH    ?= .
+# One person may build what another one owns (root in a container): git then refuses
+# to say which commit this is, and the build must not fail over that.
+BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+export GO
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check fmt vet lint generated tidy shell arch generate bench fuzz race clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## build, load the built-in sample, scan this machine, print the report
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	@mkdir -p .cache
+	bin/kannuki scan --db .cache/run.db
+
+build: ## build the programs into bin/ (static, no C)
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
+
+test: ## run everything: format, vet, brief fuzzing, all tests
+	@scripts/setup test
+	@$(MAKE) --no-print-directory fmt vet fuzz
+	$(GO) test -count=1 -timeout 20m ./...
+
+check: ## vet, gofmt, staticcheck, arch test, shell, generated files up to date, go.mod tidy
+	@scripts/setup check
+	@$(MAKE) --no-print-directory fmt vet lint arch shell generated tidy
+
+fmt: ## fail where gofmt would change something
+	@files=$$(git ls-files -co --exclude-standard '*.go' | while read -r f; do [ -e "$$f" ] && echo "$$f"; done | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "gofmt would change (run: gofmt -w .):"; echo "$$files"; exit 1; fi
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## staticcheck, pinned in tools/go.mod, chosen in staticcheck.conf
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+arch: ## the import rules and budgets of ARCHITECTURE.md
+	$(GO) test -count=1 -run 'Architecture|Layout|Budgets|Rule' .
+
+shell: ## shellcheck on every script
+	shellcheck scripts/* .ci/run
+
+generated: ## fail where go generate changes a file
+	scripts/generated
+
+tidy: ## fail where go mod tidy changes go.mod or go.sum
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+generate: ## write generated files anew
+	$(GO) generate ./...
+
+bench: ## run the benchmarks (BENCH=regexp)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## fuzz every target briefly (FUZZTIME=5s each)
+	scripts/fuzz $(FUZZTIME)
+
+race: ## all tests under the race detector (needs gcc, takes long)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+clean: ## remove what was built, and the database of make run
+	rm -rf bin .cache

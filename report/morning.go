@@ -1,0 +1,297 @@
+package report
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kannuki/kannuki/feed"
+	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/lang"
+	"github.com/kannuki/kannuki/triage"
+	"github.com/kannuki/kannuki/vuln"
+)
+
+// MorningOptions say what the morning report tells besides the scan.
+type MorningOptions struct {
+	Page
+	All   bool                // every package, and every vulnerability under its package
+	Feeds []feed.SourceStatus // what the store holds; their age is told
+}
+
+// How much the report shows before it folds, so that a host with thousands of
+// findings still reads in a minute.
+const (
+	fullEntries    = 20 // urgent packages told with their reasons; further ones in short
+	regularEntries = 10 // packages of each regular decision
+	noFixNames     = 8  // packages named among those that cannot be fixed yet
+	examples       = 3  // examples of what could not be judged, per reason
+	staleAfter     = 72 * time.Hour
+)
+
+// Morning writes the report an administrator starts the day with: what to do on this
+// host, package by package, most urgent first, and what the report could not tell.
+func Morning(w io.Writer, scan triage.Scan, p lang.Printer, opt MorningOptions) error {
+	pg := newPage(w, p, opt.Page)
+	list := groups(scan.Findings)
+	pg.morningHead(scan, opt.Feeds)
+	pg.summary(scan.Findings, list)
+	pg.entries(list, opt.All)
+	pg.pending(list)
+	pg.noFix(list)
+	pg.notJudged(scan.NotJudged, opt.All)
+	pg.coverageLimits(scan)
+	pg.totals(scan)
+	pg.next(list, opt.All)
+	return pg.err
+}
+
+func (p *page) morningHead(scan triage.Scan, feeds []feed.SourceStatus) {
+	p.sides(bold, p.T("morning.title"), p.DateTime(scan.At))
+	p.line(plain, strings.Join(notEmpty(hostName(scan.Host), osName(scan.Host.OS), scan.Host.Arch), " / "))
+	if scan.Host.Importance != "" {
+		p.line(plain, p.T("morning.importance", p.T("importance."+scan.Host.Importance)))
+	}
+	if len(feeds) == 0 {
+		p.item(0, p.T("morning.feeds"), p.T("morning.feeds.none"))
+		return
+	}
+	var names []string
+	stale := false
+	for _, f := range sortedFeeds(feeds) {
+		age := scan.At.Sub(newest(f))
+		stale = stale || age > staleAfter
+		names = append(names, p.T("morning.feed", f.Source, p.Age(age)))
+	}
+	p.item(0, p.T("morning.feeds"), p.list(names))
+	if stale {
+		p.item(0, "! ", p.T("morning.feeds.stale"))
+	}
+}
+
+// newest is the best that is known of how fresh a source is: the newest date in it,
+// else when it was imported.
+func newest(f feed.SourceStatus) time.Time {
+	if f.Newest.IsZero() {
+		return f.Imported
+	}
+	return f.Newest
+}
+
+func sortedFeeds(feeds []feed.SourceStatus) []feed.SourceStatus {
+	list := slices.Clone(feeds)
+	slices.SortFunc(list, func(a, b feed.SourceStatus) int { return cmp.Compare(a.Source, b.Source) })
+	return list
+}
+
+func hostName(h host.Host) string { return cmp.Or(h.Name, h.ID) }
+
+func osName(os host.OS) string {
+	return cmp.Or(os.Name, strings.TrimSpace(os.ID+" "+os.VersionID))
+}
+
+func notEmpty(items ...string) []string {
+	return slices.DeleteFunc(items, func(s string) bool { return s == "" })
+}
+
+// summary counts packages and findings per decision.
+func (p *page) summary(findings []triage.Finding, list []group) {
+	p.heading(p.T("summary.heading"))
+	if len(findings) == 0 {
+		p.text(2, p.T("summary.nothing"))
+		return
+	}
+	perFinding, perPackage := map[triage.Action]int{}, map[triage.Action]int{}
+	most := 0
+	for _, f := range findings {
+		perFinding[f.Decision]++
+		most = max(most, perFinding[f.Decision])
+	}
+	for _, g := range list {
+		perPackage[g.worst().Decision]++
+	}
+	t := table{indent: 2, columns: []column{{}, {head: p.T("head.decision")}, {head: p.T("head.when"), flex: true},
+		{head: p.T("head.packages"), right: true}, {head: p.T("head.findings"), right: true}, {}}}
+	for _, a := range actions(findings) {
+		s := plain
+		if perFinding[a] > 0 {
+			s = actionStyle(a)
+		}
+		t.add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)), p.Number(perPackage[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 16))
+	}
+	p.table(&t)
+}
+
+// decision is the word for an action, or the action itself where there is none.
+func (p *page) decision(a triage.Action) string { return p.word("decision.", string(a)) }
+
+// word is the message of a value from a closed vocabulary; a value without one is
+// printed as it is.
+func (p *page) word(prefix, value string) string {
+	if p.Has(prefix + value) {
+		return p.T(prefix + value)
+	}
+	return value
+}
+
+// entries lists packages under a heading per decision. Urgent ones are all named.
+func (p *page) entries(list []group, all bool) {
+	told := 0
+	for len(list) > 0 {
+		decision := list[0].worst().Decision
+		n := 0
+		for n < len(list) && list[n].worst().Decision == decision {
+			n++
+		}
+		p.heading(p.T("entries.heading", p.decision(decision), n))
+		show := n
+		if !urgent(decision) && !all {
+			show = min(n, regularEntries)
+		}
+		for _, g := range list[:show] {
+			told++
+			p.entry(g, all || (urgent(decision) && told <= fullEntries))
+			if all {
+				p.each(g)
+			}
+		}
+		if show < n {
+			p.text(3, p.T("entries.more", n-show, findingCount(list[show:n])))
+		}
+		list = list[n:]
+	}
+}
+
+func findingCount(list []group) int {
+	n := 0
+	for _, g := range list {
+		n += len(g.findings)
+	}
+	return n
+}
+
+// entry tells one package: what to install, why this decision, and by when.
+func (p *page) entry(g group, full bool) {
+	f := g.worst()
+	p.sides(actionStyle(f.Decision), mark(f.Decision)+" "+g.name+"  "+g.version+" -> "+p.target(g), p.T("count.vulnerabilities", len(g.findings)))
+	p.flow(3, p.facts(g), " / ")
+	if !full {
+		return
+	}
+	if why := p.because(f); why != "" {
+		p.text(3, why)
+	}
+}
+
+// target is the version to install, or what else has to be done.
+func (p *page) target(g group) string {
+	if pending := pendingState(g); pending != "" {
+		return p.word("state.", pending)
+	}
+	if fixed := fixedVersion(g); fixed != "" {
+		return fixed
+	}
+	return p.T("fix.none")
+}
+
+// facts are the words that place a package: worst vulnerability, types, exposure,
+// coverage, deadline.
+func (p *page) facts(g group) []string {
+	f := g.worst()
+	facts := []string{p.identity(f)}
+	facts = append(facts, p.types(typesOf(g.findings)), p.T("fact.exposure", p.word("exposure.", f.Exposure)))
+	if f.Coverage != "" && f.Coverage != triage.None {
+		facts = append(facts, p.T("fact.coverage", p.word("effect.", string(f.Coverage))))
+	}
+	facts = append(facts, p.decision(f.Decision)+p.due(g))
+	return facts
+}
+
+// types are the short words for types, or the word for having none.
+func (p *page) types(types []vuln.Type) string {
+	if len(types) == 0 {
+		return p.T("type.none")
+	}
+	words := make([]string, len(types))
+	for i, t := range types {
+		words[i] = p.word("type.short.", string(t))
+	}
+	return p.list(words)
+}
+
+// identity is the id of a finding with the score and the sign of known exploitation.
+func (p *page) identity(f triage.Finding) string {
+	s := f.ID
+	if f.Score > 0 {
+		s += " " + strconv.FormatFloat(f.Score, 'f', 1, 64)
+	}
+	if f.KEV {
+		return s + " [KEV]"
+	}
+	if f.Exploitation == "poc" || f.Exploitation == "active" {
+		s += " [" + p.T("exploitation."+f.Exploitation) + "]"
+	}
+	return s
+}
+
+// due is the earliest deadline of the group's findings, or nothing.
+func (p *page) due(g group) string {
+	var first *time.Time
+	for _, f := range g.findings {
+		if f.Deadline != nil && (first == nil || f.Deadline.Before(*first)) {
+			first = f.Deadline
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	return p.T("fact.deadline", p.Date(*first))
+}
+
+// because joins the reasons that made a finding urgent.
+func (p *page) because(f triage.Finding) string {
+	var texts []string
+	for _, r := range append(slices.Clone(f.Reasons), f.Advice...) {
+		if r.Step == "exploitation" || r.Step == "exposure" || r.Step == "coverage" || r.Step == "advice" {
+			texts = append(texts, ReasonText(p.Printer, r))
+		}
+	}
+	return strings.Join(notEmpty(texts...), p.T("sentence.separator"))
+}
+
+// each lists every vulnerability of a package.
+func (p *page) each(g group) {
+	for _, f := range g.findings {
+		head := "     " + mark(f.Decision) + " " + p.identity(f) + "  " + p.types(f.Types)
+		p.sides(plain, head, f.FixedVersion)
+		if f.Title != "" {
+			p.line(faint, strings.Repeat(" ", 8)+f.Title)
+		}
+	}
+}
+
+// typesOf are the types of findings in table order.
+func typesOf(findings []triage.Finding) []vuln.Type {
+	seen := map[vuln.Type]bool{}
+	for _, f := range findings {
+		for _, t := range f.Types {
+			seen[t] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(vuln.Types), func(t vuln.Type) bool { return !seen[t] })
+}
+
+// fixedVersion is the highest version any finding of the group asks for, in the
+// order of the ecosystem that matched; where that order is unknown, all of them.
+func fixedVersion(g group) string {
+	var fixes []string
+	for _, f := range g.findings {
+		if f.FixedVersion != "" && !slices.Contains(fixes, f.FixedVersion) {
+			fixes = append(fixes, f.FixedVersion)
+		}
+	}
+	return strings.Join(fixes, ", ")
+}

@@ -1,0 +1,170 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kannuki/kannuki/lang"
+	"github.com/kannuki/kannuki/triage"
+	"github.com/kannuki/kannuki/vuln"
+)
+
+// ReasonText is a reason in p's language. A code without a message keeps the text it
+// came with, else the code and its arguments: a reason is never lost.
+func ReasonText(p lang.Printer, r triage.Reason) string {
+	key := "reason." + r.Code
+	if !p.Has(key) {
+		return cmp.Or(r.Text, strings.Join(append([]string{r.Code}, r.Args...), " "))
+	}
+	args := make([]any, len(r.Args))
+	for i, a := range r.Args {
+		args[i] = a
+	}
+	return p.T(key, args...)
+}
+
+// pendingState is what a group waits for where nothing is left to install: the
+// state all its findings share.
+func pendingState(g group) string {
+	state := g.worst().State
+	for _, f := range g.findings {
+		if f.State != state {
+			return ""
+		}
+	}
+	return state
+}
+
+// pending tells what is on disk but does not run yet.
+func (p *page) pending(list []group) {
+	names := map[string][]string{}
+	for _, g := range list {
+		states := map[string]bool{}
+		for _, f := range g.findings {
+			if f.State != "" && !states[f.State] {
+				states[f.State] = true
+				names[f.State] = append(names[f.State], g.name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	p.heading(p.T("pending.heading"))
+	for _, state := range slices.Sorted(maps.Keys(names)) {
+		p.item(2, p.T("pending.item", p.word("state.", state)), p.folded(names[state], noFixNames))
+	}
+}
+
+// noFix tells what no update repairs yet.
+func (p *page) noFix(list []group) {
+	findings := 0
+	var names []string
+	for _, g := range list {
+		n := 0
+		for _, f := range g.findings {
+			if f.FixedVersion == "" && f.State == "" {
+				n++
+			}
+		}
+		if n > 0 {
+			names = append(names, p.T("nofix.package", g.name, n))
+			findings += n
+		}
+	}
+	if findings == 0 {
+		return
+	}
+	p.heading(p.T("nofix.heading"))
+	p.text(2, p.T("nofix.text", findings, len(names)))
+	p.text(2, p.folded(names, noFixNames))
+}
+
+// notJudged groups what triage could say nothing about by reason.
+func (p *page) notJudged(list []triage.NotJudged, all bool) {
+	if len(list) == 0 {
+		return
+	}
+	texts := map[string][]string{}
+	for _, n := range list {
+		text := ReasonText(p.Printer, n.Reason)
+		texts[text] = append(texts[text], strings.TrimSpace(n.What+" "+n.Version))
+	}
+	keys := slices.SortedFunc(maps.Keys(texts), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(len(texts[a]), len(texts[b])), cmp.Compare(a, b))
+	})
+	p.heading(p.T("notjudged.heading", len(list)))
+	show := examples
+	if all {
+		show = len(list)
+	}
+	for _, k := range keys {
+		slices.Sort(texts[k])
+		p.item(2, p.Number(len(texts[k]))+"  ", k+p.T("notjudged.items", p.folded(texts[k], show)))
+	}
+}
+
+// coverageLimits prints what coverage cannot promise, wherever coverage is claimed.
+func (p *page) coverageLimits(scan triage.Scan) {
+	if len(scan.Protection.Controls) == 0 {
+		p.heading(p.T("guard.heading"))
+		p.text(2, p.T("guard.absent"))
+		return
+	}
+	var limits []string
+	lengthened := 0
+	for _, f := range scan.Findings {
+		if f.Unguarded != "" && f.Unguarded != f.Decision {
+			lengthened++
+		}
+		if f.Stages == nil || f.Coverage == triage.None || f.Coverage == "" {
+			continue
+		}
+		for _, r := range f.Stages.Limits {
+			if text := ReasonText(p.Printer, r); !slices.Contains(limits, text) {
+				limits = append(limits, text)
+			}
+		}
+	}
+	p.heading(p.T("guard.heading"))
+	p.text(2, p.T("guard.lengthened", lengthened))
+	slices.Sort(limits)
+	for _, l := range limits {
+		p.item(2, "- ", l)
+	}
+}
+
+func (p *page) totals(scan triage.Scan) {
+	t := scan.Totals
+	p.heading(p.T("totals.heading"))
+	p.text(2, p.T("totals.text", t.Packages, t.SourcePackages, t.Findings, t.Vulnerabilities, t.Fixable))
+	var types []string
+	for _, k := range vuln.Types {
+		if t.Types[k] > 0 {
+			types = append(types, p.T("totals.type", p.T("type.short."+string(k)), t.Types[k]))
+		}
+	}
+	if t.Untyped > 0 {
+		types = append(types, p.T("totals.type", p.T("type.none"), t.Untyped))
+	}
+	if len(types) > 0 {
+		p.item(2, p.T("totals.types"), p.list(types))
+	}
+}
+
+// next says what to type now.
+func (p *page) next(list []group, all bool) {
+	if len(list) == 0 {
+		return
+	}
+	p.heading(p.T("next.heading"))
+	t := table{indent: 2, columns: []column{{}, {flex: true}}}
+	t.add(plain, "kannuki show "+list[0].worst().ID, p.T("next.show"))
+	if !all {
+		t.add(plain, "kannuki scan --all", p.T("next.all"))
+	}
+	t.add(plain, "kannuki scan --json", p.T("next.json"))
+	p.table(&t)
+}

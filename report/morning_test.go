@@ -1,0 +1,77 @@
+package report
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/kannuki/kannuki/lang"
+)
+
+var pages = []pageCase{
+	{"morning",
+		func(w io.Writer, p lang.Printer, layout Page) error {
+			return Morning(w, smallScan(), p, MorningOptions{Page: layout, Feeds: smallFeeds()})
+		},
+		func(w io.Writer, p lang.Printer, layout Page) error {
+			return Morning(w, nastyScan(), p, MorningOptions{Page: layout, All: true})
+		}},
+	{"morning-all",
+		func(w io.Writer, p lang.Printer, layout Page) error {
+			return Morning(w, smallScan(), p, MorningOptions{Page: layout, Feeds: smallFeeds(), All: true})
+		},
+		func(w io.Writer, p lang.Printer, layout Page) error {
+			return Morning(w, nastyScan(), p, MorningOptions{Page: layout})
+		}},
+}
+
+func TestThousandsOfFindingsStayReadable(t *testing.T) {
+	scan := manyScan(3000)
+	for _, l := range lang.Languages {
+		var b strings.Builder
+		if err := Morning(&b, scan, lang.New(l), MorningOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if lines := strings.Count(b.String(), "\n"); lines > 200 {
+			t.Errorf("%s: %d lines for 3,000 findings", l, lines)
+		}
+		for _, g := range groups(scan.Findings) {
+			if urgent(g.worst().Decision) && !strings.Contains(b.String(), g.name+"  ") {
+				t.Errorf("%s: urgent package %s is not named", l, g.name)
+			}
+		}
+		if !strings.Contains(b.String(), "--all") {
+			t.Errorf("%s: what was folded is not said to be", l)
+		}
+	}
+}
+
+func TestAllNamesEveryFinding(t *testing.T) {
+	scan := manyScan(3000)
+	var b strings.Builder
+	if err := Morning(&b, scan, lang.New("en"), MorningOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range scan.Findings {
+		if !strings.Contains(b.String(), f.ID) {
+			t.Fatalf("%s is not in the report", f.ID)
+		}
+	}
+}
+
+func TestTheOrderOfFindingsDoesNotChangeTheReport(t *testing.T) {
+	scan := manyScan(400)
+	var a, b strings.Builder
+	if err := Morning(&a, scan, lang.New("en"), MorningOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, j := 0, len(scan.Findings)-1; i < j; i, j = i+1, j-1 {
+		scan.Findings[i], scan.Findings[j] = scan.Findings[j], scan.Findings[i]
+	}
+	if err := Morning(&b, scan, lang.New("en"), MorningOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if a.String() != b.String() {
+		t.Error("the same findings in another order print differently")
+	}
+}

@@ -73,7 +73,11 @@ type Kernel struct {
 	Running string `json:"running,omitempty"` // uname -r; empty when nothing runs
 	// RunningPackage is the binary package that owns the running image, empty when
 	// no package owns it (self-built, a container, a virtual machine's own).
-	RunningPackage string            `json:"running_package,omitempty"`
+	RunningPackage string `json:"running_package,omitempty"`
+	// RunningVersion is the package version the running kernel says it was built as
+	// (Debian writes it into uname -v). It differs from the installed version of the
+	// same release when an update kept the release name and nobody has rebooted.
+	RunningVersion string            `json:"running_version,omitempty"`
 	Installed      []InstalledKernel `json:"installed,omitempty"`
 }
 
@@ -111,6 +115,8 @@ type Listener struct {
 type Replaced struct {
 	Path    string `json:"path"`
 	Package string `json:"package,omitempty"` // binary package that owns Path now
+	// Version is the version of Package that the mapped file came from, where the package manager's log still tells; empty when unknown.
+	Version string `json:"version,omitempty"`
 }
 
 // Windows is what a Windows server reports of its updates.
@@ -125,4 +131,11 @@ type Windows struct {
 type Unread struct {
 	What string `json:"what"`
 	Why  string `json:"why"`
+}
+
+// SameUnit tells whether p and q were built from the same source package in the same
+// version and module: what triage judges together.
+func (p *Package) SameUnit(q *Package) bool {
+	return p.Source == q.Source && p.SourceVersion == q.SourceVersion && p.Kind == q.Kind &&
+		p.Module == q.Module && p.Ecosystem == q.Ecosystem && p.CPE == q.CPE
 }

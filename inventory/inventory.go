@@ -9,17 +9,19 @@ package inventory
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/inventory/apk"
 	"github.com/kannuki/kannuki/inventory/dpkg"
-	"github.com/kannuki/kannuki/inventory/osrelease"
+	"github.com/kannuki/kannuki/inventory/kernel"
+	"github.com/kannuki/kannuki/inventory/owner"
 	"github.com/kannuki/kannuki/inventory/rootfs"
+	"github.com/kannuki/kannuki/inventory/rpm"
+	"github.com/kannuki/kannuki/inventory/services"
 )
 
 // Options say what to look at.
@@ -47,8 +49,7 @@ func Collect(ctx context.Context, opt Options) (host.Inventory, error) {
 	if c.live {
 		c.inv.Origin = "live"
 	}
-	steps := []func(context.Context) error{c.system, c.packages}
-	for _, step := range steps {
+	for _, step := range []func(context.Context) error{c.packages, c.system, c.running} {
 		if err := ctx.Err(); err != nil {
 			return host.Inventory{}, fmt.Errorf("inventory: %w", err)
 		}
@@ -56,6 +57,7 @@ func Collect(ctx context.Context, opt Options) (host.Inventory, error) {
 			return host.Inventory{}, fmt.Errorf("inventory: %w", err)
 		}
 	}
+	sortPackages(c.inv.Packages)
 	return c.inv, nil
 }
 
@@ -64,31 +66,13 @@ type collector struct {
 	root *rootfs.FS
 	live bool
 	inv  host.Inventory
+	// rpm and apk stay open for their file lists; nil where there is no such database.
+	rpm *rpm.Database
+	apk *apk.Database
 }
 
 func (c *collector) unread(what string, err error) {
 	c.inv.Unread = append(c.inv.Unread, host.Unread{What: what, Why: err.Error()})
-}
-
-// system reads what the operating system says it is.
-func (c *collector) system(context.Context) error {
-	for _, path := range osrelease.Paths {
-		data, err := c.root.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			c.inv.Host.OS, err = osrelease.Parse(data)
-		}
-		if err != nil {
-			c.unread(c.root.Show(path), err)
-			continue
-		}
-		return nil
-	}
-	c.unread("operating system", fmt.Errorf("neither %s can be read: packages cannot be matched to a release",
-		strings.Join(shown(c.root, osrelease.Paths), " nor ")))
-	return nil
 }
 
 func shown(root *rootfs.FS, paths []string) []string {
@@ -105,19 +89,75 @@ func (c *collector) packages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !found {
-		looked := shown(c.root, []string{dpkg.StatusPath, dpkg.StatusDirPath})
-		return fmt.Errorf("no package database below %s: looked at %s; is this the root of a Linux system?",
-			c.root.Dir(), strings.Join(looked, ", "))
+	if c.rpm, err = rpm.Read(c.root); err != nil {
+		return err
 	}
-	c.inv.Packages, c.inv.Unread = packages, append(c.inv.Unread, unread...)
-	sortPackages(c.inv.Packages)
+	if c.apk, err = apk.Read(c.root); err != nil {
+		return err
+	}
+	if !found && c.rpm == nil && c.apk == nil {
+		looked := slices.Concat([]string{dpkg.StatusPath, dpkg.StatusDirPath}, rpm.Paths, apk.Paths)
+		return fmt.Errorf("no package database below %s: looked at %s; is this the root of a Linux system?",
+			c.root.Dir(), strings.Join(shown(c.root, looked), ", "))
+	}
+	c.inv.Packages, c.inv.Unread = append(c.inv.Packages, packages...), append(c.inv.Unread, unread...)
+	if c.rpm != nil {
+		c.inv.Packages, c.inv.Unread = append(c.inv.Packages, c.rpm.Packages...), append(c.inv.Unread, c.rpm.Unread...)
+	}
+	if c.apk != nil {
+		c.inv.Packages, c.inv.Unread = append(c.inv.Packages, c.apk.Packages...), append(c.inv.Unread, c.apk.Unread...)
+	}
 	return nil
+}
+
+// running reads what runs and which kernels are installed, and asks the package
+// managers who owns the files behind it.
+func (c *collector) running(ctx context.Context) error {
+	release, version := c.uname()
+	images := kernel.Read(c.root, release, version)
+	paths := images.Paths()
+	snapshot, err := c.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	if snapshot != nil {
+		paths = append(paths, snapshot.Paths()...)
+	}
+	index := owner.New(c.root, paths)
+	c.inv.Unread = append(c.inv.Unread, dpkg.Claim(c.root, c.inv.Packages, index)...)
+	if c.rpm != nil {
+		c.rpm.Claim(index)
+	}
+	if c.apk != nil {
+		c.apk.Claim(index)
+	}
+	var unread []host.Unread
+	c.inv.Kernel, unread = images.Resolve(index.Owner)
+	c.inv.Unread = append(c.inv.Unread, unread...)
+	if snapshot != nil {
+		c.inv.Processes = snapshot.Processes(index.Owner)
+		c.inv.Unread = append(c.inv.Unread, snapshot.Unread...)
+	}
+	return nil
+}
+
+// snapshot reads processes; nil for a mounted root, where nothing runs.
+func (c *collector) snapshot(ctx context.Context) (*services.Snapshot, error) {
+	if !c.live {
+		return nil, nil
+	}
+	snapshot, err := services.Read(ctx, services.Proc, c.users())
+	if err != nil && ctx.Err() == nil {
+		c.unread("processes", err)
+		return nil, nil
+	}
+	return snapshot, err
 }
 
 // sortPackages puts packages in an order that does not depend on the database's.
 func sortPackages(packages []host.Package) {
-	slices.SortFunc(packages, func(a, b host.Package) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Version, b.Version))
+	slices.SortStableFunc(packages, func(a, b host.Package) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch),
+			cmp.Compare(a.Version, b.Version), cmp.Compare(a.PURL, b.PURL))
 	})
 }

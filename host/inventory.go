@@ -139,3 +139,6 @@ func (p *Package) SameUnit(q *Package) bool {
 	return p.Source == q.Source && p.SourceVersion == q.SourceVersion && p.Kind == q.Kind &&
 		p.Module == q.Module && p.Ecosystem == q.Ecosystem && p.CPE == q.CPE
 }
+
+// Importances are the words for Host.Importance, least first: SSVC's human impact.
+var Importances = []string{"low", "medium", "high", "very-high"}

@@ -122,9 +122,26 @@ func (v *Vulnerability) take(r *Record) {
 	if v.KEV == nil {
 		v.KEV = r.KEV
 	}
-	if r.SSVC != nil && (v.SSVC == nil || r.SSVC.At.After(v.SSVC.At)) {
-		v.SSVC = r.SSVC
+	v.SSVC = joinSSVC(v.SSVC, r.SSVC)
+}
+
+// joinSSVC takes the newer assessment, and from the older what the newer leaves open:
+// a vendor says "active" and nothing about the rest.
+func joinSSVC(a, b *SSVC) *SSVC {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
 	}
+	if b.At.After(a.At) {
+		a, b = b, a
+	}
+	out := *a
+	out.Exploitation = cmp.Or(a.Exploitation, b.Exploitation)
+	out.Automatable = cmp.Or(a.Automatable, b.Automatable)
+	out.Impact = cmp.Or(a.Impact, b.Impact)
+	if out != *a && a.Source != b.Source {
+		out.Source = a.Source + "+" + b.Source
+	}
+	return &out
 }
 
 func (v *Vulnerability) takeTexts(r *Record) {
@@ -146,12 +163,13 @@ func (v *Vulnerability) takeTexts(r *Record) {
 }
 
 // order sorts what several records gave, and picks the severity that decides: the
-// best-ranked source, and of its vectors the newest CVSS version.
+// best-ranked source, and of its vectors the newest CVSS version, then the highest
+// score: a vendor that scores per product gives several.
 func (v *Vulnerability) order() {
 	slices.SortStableFunc(v.Severities, func(a, b Severity) int {
 		return cmp.Or(cmp.Compare(boolRank(a.Vector == ""), boolRank(b.Vector == "")),
 			cmp.Compare(Rank(a.Source), Rank(b.Source)), -cmp.Compare(cvssOrder(a.Version), cvssOrder(b.Version)),
-			cmp.Compare(a.Vector, b.Vector))
+			-cmp.Compare(a.Score, b.Score), cmp.Compare(a.Vector, b.Vector))
 	})
 	slices.SortStableFunc(v.Weaknesses, func(a, b Weakness) int {
 		return cmp.Or(cmp.Compare(Rank(a.Source), Rank(b.Source)), cmp.Compare(a.Source, b.Source), cmp.Compare(a.CWE, b.CWE))

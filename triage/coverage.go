@@ -1,6 +1,14 @@
 package triage
 
-import "github.com/kannuki/kannuki/host"
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/vuln"
+)
 
 // Effect is what the guard takes away from an attacker, strongest first.
 type Effect string
@@ -13,6 +21,20 @@ const (
 	None      Effect = "none"      // the guard does not help
 )
 
+// Effects lists all effects, strongest first.
+var Effects = []Effect{Prevented, Contained, Limited, None}
+
+// weaker is the effect one step below.
+func (e Effect) weaker() Effect { return Effects[min(e.rank()+1, len(Effects)-1)] }
+
+// rank is the place in Effects; what is no effect ranks as None.
+func (e Effect) rank() int {
+	if i := slices.Index(Effects, e); i >= 0 {
+		return i
+	}
+	return len(Effects) - 1
+}
+
 // Coverage is the effect with what stands behind it.
 type Coverage struct {
 	Effect   Effect         `json:"effect"`
@@ -20,4 +42,244 @@ type Coverage struct {
 	Proven   bool           `json:"proven"`
 	Reasons  []Reason       `json:"reasons,omitempty"`
 	Limits   []Reason       `json:"limits,omitempty"` // printed wherever coverage is
+}
+
+// Component is the vulnerable thing on a host, as far as the guard's effect depends on it.
+type Component struct {
+	Vulnerability string   // its id: a few kernel bugs are known by the surface they need
+	Source        string   // source package
+	Packages      []string // installed binary packages built from it
+	Units         []string // systemd units that run its code
+	Kernel        bool     // it is the running kernel
+}
+
+// Cover tells what the protection in force takes away from an attacker who uses one
+// vulnerability of a component. It judges every type by the baseline table (cases),
+// claims an effect only while its controls refuse on this host, one step weaker
+// while no drill in force proves them, and answers with the weakest of the outcomes
+// an attacker can choose from. Asking with another Protection is the what-if: "turn
+// this control on", and its reverse.
+func Cover(c Component, typings []vuln.Typing, sev vuln.Severity, p host.Protection, now time.Time) Coverage {
+	v := covering{component: c, typings: typings, severity: readSeverity(sev), protection: p, now: now}
+	outcomes := v.outcomes()
+	v.result.Effect = None
+	switch {
+	case len(outcomes) == 0:
+		v.say(CodeUntyped)
+	case len(p.Controls) == 0:
+		v.say(CodeNoGuard)
+	case !slices.ContainsFunc(p.Controls, func(s host.ControlStatus) bool { return s.Mode == host.Enforce }):
+		v.say(CodeNotEnforcing)
+	default:
+		v.judge(outcomes)
+	}
+	v.adviseGateway()
+	return v.result
+}
+
+// covering is the work of one Cover.
+type covering struct {
+	component  Component
+	typings    []vuln.Typing
+	severity   severity
+	protection host.Protection
+	now        time.Time
+	result     Coverage
+}
+
+func (v *covering) say(code string, args ...string) {
+	v.result.Reasons = append(v.result.Reasons, Reason{Step: "coverage", Code: code, Args: args})
+}
+
+func (v *covering) limit(code string) {
+	v.result.Limits = append(v.result.Limits, Reason{Step: "coverage", Code: code})
+}
+
+// outcome is one thing an attacker gets: the types that say so and their case.
+type outcome struct {
+	*coverCase
+	types    []vuln.Type
+	surfaces []string // kernel surfaces the way there needs
+}
+
+func (o *outcome) names() string { return strings.Join(words(o.types), ", ") }
+
+// claim is the effect an outcome's controls bring about on this host.
+type claim struct {
+	effect   Effect
+	needs    []host.Control // behind effect, all enforced
+	missing  []host.Control // that a stronger effect would need
+	stronger Effect
+	unproven []host.Control
+}
+
+// judge answers with the weakest outcome. Stopping the service counts only where
+// nothing else can be had: it is another defence's work.
+func (v *covering) judge(outcomes []outcome) {
+	if !v.component.Kernel && !v.contained() && slices.ContainsFunc(outcomes, func(o outcome) bool { return o.contained }) {
+		v.sayNotContained()
+	}
+	effect, decided := Prevented, false
+	claims := make([]claim, len(outcomes))
+	for i, o := range outcomes {
+		claims[i] = v.claim(o)
+		if o.coverCase != caseDoS {
+			effect, decided = Effects[max(effect.rank(), claims[i].effect.rank())], true
+		}
+	}
+	if !decided {
+		effect = None
+	}
+	v.result.Effect = effect
+	v.result.Proven = effect != None
+	for i, o := range outcomes {
+		v.explain(o, claims[i])
+	}
+	v.result.Proven = v.result.Proven && len(v.result.Controls) > 0
+	v.controls()
+	v.limits(outcomes)
+}
+
+// claim climbs down an outcome's ladder to the first rung whose controls all refuse
+// here, and one step more when one of them is not proven.
+func (v *covering) claim(o outcome) claim {
+	c := claim{effect: None}
+	if o.contained && !v.contained() || o.surfaces != nil && !v.refuses(o.surfaces) {
+		return c
+	}
+	for i, rung := range o.ladder {
+		var missing []host.Control
+		for _, need := range rung.needs {
+			if !v.protection.Enforced(need) {
+				missing = append(missing, need)
+			}
+		}
+		if len(missing) == 0 {
+			c.effect, c.needs = rung.effect, rung.needs
+			break
+		}
+		if i == 0 {
+			c.missing, c.stronger = missing, rung.effect
+		}
+	}
+	for _, need := range c.needs {
+		if !v.protection.Proven(need, v.now) {
+			c.unproven = append(c.unproven, need)
+		}
+	}
+	if c.unproven != nil {
+		c.effect = c.effect.weaker()
+	}
+	return c
+}
+
+// refuses tells whether the kernel control denies one of the surfaces a path needs:
+// without any one of them the path is closed.
+func (v *covering) refuses(surfaces []string) bool {
+	return slices.ContainsFunc(surfaces, func(s string) bool { return slices.Contains(v.protection.Surfaces, s) })
+}
+
+// contained tells whether all that runs the component's code runs contained.
+func (v *covering) contained() bool {
+	in := v.protection.Contained
+	if slices.ContainsFunc(v.component.Packages, func(p string) bool { return slices.Contains(in, p) }) {
+		return true
+	}
+	return len(v.component.Units) > 0 && len(v.uncontained()) == 0
+}
+
+// uncontained are the units that run the component outside containment.
+func (v *covering) uncontained() []string {
+	return slices.DeleteFunc(slices.Clone(v.component.Units), func(u string) bool { return slices.Contains(v.protection.Contained, u) })
+}
+
+func (v *covering) sayNotContained() {
+	if out := v.uncontained(); len(out) > 0 && len(out) < len(v.component.Units) {
+		v.say(CodePartlyContained, strings.Join(out, ", "))
+		return
+	}
+	v.say(CodeNotContained, v.component.Source)
+}
+
+// explain says how one outcome came to its effect.
+func (v *covering) explain(o outcome, c claim) {
+	args := []string{o.names(), string(c.effect)}
+	if o.surfaces != nil {
+		args = append(args, strings.Join(o.surfaces, ", "))
+	}
+	v.say(o.code, args...)
+	if c.missing != nil {
+		v.say(CodeMissing, strings.Join(words(c.missing), ", "), string(c.stronger))
+	}
+	if c.unproven != nil {
+		v.say(CodeUnproven, strings.Join(words(c.unproven), ", "), string(Effects[c.effect.rank()-1]), string(c.effect))
+		v.result.Proven = false
+	}
+	if c.effect == None {
+		return
+	}
+	for _, need := range c.needs {
+		if !slices.Contains(v.result.Controls, need) {
+			v.result.Controls = append(v.result.Controls, need)
+		}
+	}
+	if o.coverCase == caseMemory && v.wx() {
+		v.say(CodeWX, v.component.Source)
+	}
+}
+
+func (v *covering) wx() bool {
+	return slices.ContainsFunc(slices.Concat(v.component.Packages, v.component.Units),
+		func(name string) bool { return slices.Contains(v.protection.WX, name) })
+}
+
+// controls gives each control behind the effect its proof and its gaps. Where the
+// weakest outcome leaves nothing, no control brings anything about.
+func (v *covering) controls() {
+	if v.result.Effect == None {
+		v.result.Controls = nil
+		return
+	}
+	for _, c := range v.result.Controls {
+		for _, s := range v.protection.Controls {
+			if s.Control != c || s.Mode != host.Enforce {
+				continue
+			}
+			if v.protection.Proven(c, v.now) && s.Proof != nil {
+				v.say(CodeControl, string(c), s.Proof.At.UTC().Format(time.RFC3339), strconv.Itoa(s.Proof.Steps))
+			}
+			for _, gap := range s.Gaps {
+				v.say(CodeGap, string(c), gap)
+			}
+		}
+	}
+}
+
+// limits are the structural ones, and those of the cases that hold.
+func (v *covering) limits(outcomes []outcome) {
+	if v.result.Effect == None {
+		return
+	}
+	v.limit(CodeLimitDaemons)
+	v.limit(CodeLimitPageCache)
+	if v.result.Effect != Prevented {
+		v.limit(CodeLimitOwnData)
+	}
+	if slices.ContainsFunc(outcomes, func(o outcome) bool { return o.local }) {
+		v.limit(CodeLimitLoggedIn)
+	}
+}
+
+// adviseGateway sends denial of service where it can be limited.
+func (v *covering) adviseGateway() {
+	v.result.Reasons = append(v.result.Reasons, GatewayAdvice(v.typings)...)
+}
+
+// GatewayAdvice is the advice a finding carries when stopping the service is one of
+// its types; nil otherwise.
+func GatewayAdvice(typings []vuln.Typing) []Reason {
+	if !slices.ContainsFunc(typings, func(t vuln.Typing) bool { return t.Type == vuln.DoS }) {
+		return nil
+	}
+	return []Reason{{Step: "advice", Code: CodeGateway}}
 }

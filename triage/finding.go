@@ -50,6 +50,8 @@ type Finding struct {
 	Matches []Match  `json:"matches,omitempty"`
 	Advice  []Reason `json:"advice,omitempty"`
 	Reasons []Reason `json:"reasons"`
+
+	window *time.Duration // how long from FirstSeen to Deadline; nil: no clock
 }
 
 // Match says which record and range made a package version vulnerable.
@@ -97,27 +99,9 @@ type Digest struct {
 	Typings   []vuln.Typing `json:"typings,omitempty"` // by the full rule set
 	KEV       *vuln.KEV     `json:"kev,omitempty"`
 	SSVC      *vuln.SSVC    `json:"ssvc,omitempty"`
-	EPSS      float64       `json:"epss,omitempty"`
+	EPSS      float64       `json:"-"`                 // joined when read: it changes daily for everything
+	Known     time.Time     `json:"-"`                 // when it first entered the store
 	Exploit   string        `json:"exploit,omitempty"` // a public exploit's address
-}
-
-// Records is where triage reads what the sources say. Store implements it.
-type Records interface {
-	// Affected returns every statement in force (not withdrawn) of the ecosystems
-	// about the named packages, keyed by package name.
-	Affected(ecosystems, packages []string) (map[string][]Statement, error)
-	// Digests returns the digest of each id that is known.
-	Digests(ids []string) (map[string]*Digest, error)
-	// Ecosystems tells how many statements there are for each ecosystem.
-	Ecosystems() (map[string]int, error)
-}
-
-// Statement is one Affected of one record.
-type Statement struct {
-	Source          string
-	Record          string
-	Vulnerabilities []string
-	vuln.Affected
 }
 
 // Scan is the verdict on one host.

@@ -56,7 +56,7 @@ func CVEDetails(in Input) []vuln.Type {
 
 // CVEDetailsTypings is CVEDetails with the evidence for each type.
 func CVEDetailsTypings(in Input) []vuln.Typing {
-	if in.rejected() {
+	if in.IsRejected() {
 		return nil
 	}
 	text := in.Details
@@ -79,7 +79,7 @@ func CVEDetailsTypings(in Input) []vuln.Typing {
 // Rejected records have none. Boilerplate and negations are cut away; then the text
 // speaks, then the weaknesses, then the vendor, and CVSS where nothing else did.
 func Full(in Input) []vuln.Typing {
-	if in.rejected() {
+	if in.IsRejected() {
 		return nil
 	}
 	text := prepare(in.Title, in.Details)
@@ -117,9 +117,9 @@ func Tags(in Input) []string {
 	return tags
 }
 
-// rejected also knows the two texts by which CVE marks a rejected record, for feeds
-// that carry no state.
-func (in Input) rejected() bool {
+// IsRejected tells whether the input is about a rejected identifier: it says so, or
+// its description is one of the two by which CVE marks one where a feed has no state.
+func (in Input) IsRejected() bool {
 	if in.Rejected {
 		return true
 	}

@@ -122,7 +122,7 @@ var hints = map[vuln.Type][]string{
 	vuln.XSS:       words("script", "html", "browser"),
 	vuln.Traversal: words("path", "directory", "directories", "file name", "filename"),
 	vuln.Splitting: words("header", "crlf", "response"),
-	vuln.Bypass:    words("authenticat", "authoriz", "authoris", "unauthenticat", "unauthoriz", "unauthoris", "hard-coded", "hardcoded", "hard coded", "impersonat", "spoof", "man-in-the-middle", "credential", "session"),
+	vuln.Bypass:    words("authenticat", "authoriz", "authoris", "unauthenticat", "unauthoriz", "unauthoris", "hard-coded", "hardcoded", "hard coded", "impersonat", "spoof", "man-in-the-middle", "session"),
 	vuln.Info:      words("disclos", "leak", "sensitive", "plaintext", "plain text", "cleartext", "clear text", "decrypt", "expos", "steal", "confidential"),
 	vuln.Priv:      words("privileges", "root access", "as root", "to root", "administrator", "elevat"),
 	vuln.Inclusion: words("includ"),

@@ -32,7 +32,8 @@ type step struct {
 	whole bool
 }
 
-// find returns the first place (by heads, then by position) where the phrase stands.
+// find returns the first place (by heads, then by position) where the phrase stands,
+// in whole words.
 func (p *phrase) find(text string) (span string, ok bool) {
 	if p.need != "" && !strings.Contains(text, p.need) {
 		return "", false
@@ -49,7 +50,7 @@ func (p *phrase) find(text string) (span string, ok bool) {
 				continue
 			}
 			if end, ok := p.match(text, i, i+len(head)); ok {
-				return text[i:end], true
+				return text[wordStart(text, i):wordEnd(text, end)], true
 			}
 			if !p.whole && len(p.steps) > 0 {
 				from = wordEnd(text, from) // a head further on in this word has the same next word
@@ -133,10 +134,14 @@ func wordBefore(text string, pos int) int {
 	for i > 0 && !isWord(text[i-1]) {
 		i--
 	}
-	for i > 0 && isWord(text[i-1]) {
-		i--
+	return wordStart(text, i)
+}
+
+func wordStart(text string, pos int) int {
+	for pos > 0 && isWord(text[pos-1]) {
+		pos--
 	}
-	return i
+	return pos
 }
 
 func isWord(c byte) bool {

@@ -5,13 +5,17 @@ import (
 	"strings"
 )
 
+// apart stands between a title and the description: a new sentence, behind more
+// words than any gap skips, so that no phrase begins in one and ends in the other.
+const apart = ".\n\n" + "x x x x x x x x x x x x.\n\n"
+
 // prepare lower-cases a title and a description and blanks what must not be read:
 // kernel traces, sentences that only list other identifiers or preconditions,
 // negated clauses, and symbols of source code.
 func prepare(title, details string) string {
 	text := details
 	if title != "" {
-		text = title + ". \n\n" + details
+		text = title + apart + details
 	}
 	text = strings.ToLower(text)
 	var b []byte

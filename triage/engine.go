@@ -1,0 +1,367 @@
+package triage
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/vuln"
+)
+
+// Engine judges hosts. It keeps what it has matched, so that the second host with
+// the same package version costs next to nothing; make a new one when the records
+// change. It is not safe for use by several goroutines.
+type Engine struct {
+	table *Table
+	now   time.Time
+	shelf *shelf
+	units map[string]*unit
+	// loaded are the statements per ecosystem the records hold.
+	loaded map[string]int
+	key    []byte // scratch
+	// protections numbers the distinct protections met: short keys for situations.
+	protections map[string]int
+}
+
+// NewEngine makes an engine over records. table is the decision table; now is the
+// time the verdicts are given at.
+func NewEngine(ctx context.Context, records Records, table *Table, now time.Time) (*Engine, error) {
+	loaded, err := records.Ecosystems(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("triage: %w", err)
+	}
+	return &Engine{table: table, now: now, shelf: newShelf(records), units: map[string]*unit{}, loaded: loaded,
+		protections: map[string]int{}}, nil
+}
+
+// Verdict is what the engine says of one host. Findings are shared between hosts in
+// the same situation and must not be changed; they carry no dates of their own.
+type Verdict struct {
+	Findings  []*Finding
+	NotJudged []NotJudged
+	Totals    Totals
+}
+
+// group are the findings of one unit in one situation, with what they add up to.
+type group struct {
+	findings []*Finding
+	totals   Totals
+}
+
+// situation is everything about a host that bears on a decision: two hosts in the
+// same situation share their findings.
+type situation struct {
+	exposure   exposure
+	role       kernelRole
+	state      string
+	fixed      string // version on disk that a restart or reboot would bring into force
+	process    string // that has to be restarted
+	importance string
+	protection int    // which host.Protection, as Engine.protections numbers them
+	running    string // systemd units that run the component, space-separated
+}
+
+// Judge gives the verdict on one host under a protection.
+func (e *Engine) Judge(ctx context.Context, inv *host.Inventory, p host.Protection) (Verdict, error) {
+	j := &judging{engine: e, inv: inv, protection: p, ids: map[string]bool{}}
+	if err := j.run(ctx); err != nil {
+		return Verdict{}, err
+	}
+	return j.verdict, nil
+}
+
+// number gives equal protections one number.
+func (e *Engine) number(p host.Protection) (int, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := e.protections[string(text)]
+	if !ok {
+		n = len(e.protections)
+		e.protections[string(text)] = n
+	}
+	return n, nil
+}
+
+// judging is the work on one host.
+type judging struct {
+	engine     *Engine
+	inv        *host.Inventory
+	protection host.Protection
+	protected  int // number of protection
+	reach      reach
+	verdict    Verdict
+	ids        map[string]bool
+}
+
+func (j *judging) run(ctx context.Context) error {
+	var err error
+	if j.protected, err = j.engine.number(j.protection); err != nil {
+		return fmt.Errorf("triage: protection of %s: %w", j.inv.Host.Name, err)
+	}
+	j.reach = reachOf(j.inv)
+	j.verdict.Totals = newTotals()
+	j.verdict.Totals.Packages = len(j.inv.Packages)
+	ecosystems := Ecosystems(j.inv.Host.OS)
+	j.coverageOfFeeds(ecosystems)
+	units := unitsOf(ecosystems, j.inv.Packages)
+	j.verdict.Totals.SourcePackages = len(units)
+	stale := j.restarts(units)
+	known, err := j.engine.resolve(ctx, slices.Concat(units, unitsIn(stale)))
+	if err != nil {
+		return err
+	}
+	j.judgeUnits(units, known[:len(units)])
+	j.judgeRestarts(stale, known[len(units):], known[:len(units)])
+	if err := j.judgeWindows(ctx); err != nil {
+		return err
+	}
+	if err := j.judgeComponents(ctx); err != nil {
+		return err
+	}
+	t := &j.verdict.Totals
+	t.Vulnerabilities, t.NotJudged = len(j.ids), len(j.verdict.NotJudged)
+	return nil
+}
+
+// resolve finds or matches every unit.
+func (e *Engine) resolve(ctx context.Context, units []unit) ([]*unit, error) {
+	out := make([]*unit, len(units))
+	var fresh []*unit
+	for i := range units {
+		e.key = units[i].appendKey(e.key[:0])
+		u := e.units[string(e.key)]
+		if u == nil {
+			u = new(unit)
+			*u = units[i]
+			u.binaries = slices.Clone(u.binaries)
+			u.groups = map[situation]*group{}
+			e.units[string(e.key)] = u
+			fresh = append(fresh, u)
+		}
+		out[i] = u
+	}
+	if len(fresh) == 0 {
+		return out, nil
+	}
+	if err := e.shelf.load(ctx, fresh); err != nil {
+		return nil, err
+	}
+	for _, u := range fresh {
+		e.shelf.match(u)
+	}
+	return out, e.shelf.describe(ctx, fresh)
+}
+
+// judgeUnits adds the findings of every unit that is code on this host.
+func (j *judging) judgeUnits(units []unit, known []*unit) {
+	roles := kernelRoles(units, j.inv.Kernel)
+	next := slices.Index(roles, bootNext)
+	for i, u := range known {
+		switch roles[i] {
+		case bootNext, otherImage:
+			continue
+		case runningKernel:
+			j.judgeKernel(u, next, known)
+		default:
+			j.add(u, u.hits, j.situation(u, roles[i]))
+		}
+		j.verdict.NotJudged = append(j.verdict.NotJudged, u.problem...)
+	}
+	j.unpackagedKernel(roles)
+}
+
+// judgeKernel adds the findings of the running kernel; those a reboot into the
+// installed newer kernel would end say so.
+func (j *judging) judgeKernel(u *unit, next int, known []*unit) {
+	s := j.situation(u, runningKernel)
+	if next < 0 {
+		j.add(u, u.hits, s)
+		return
+	}
+	left, gone := partition(u.hits, known[next].hits)
+	s.fixed = known[next].sourceVersion // what is left depends on what would be booted
+	j.add(u, left, s)
+	s.state = RebootNeeded
+	j.add(u, gone, s)
+}
+
+// partition splits hits by whether the other unit has them too.
+func partition(hits, other []hit) (both, only []hit) {
+	for _, h := range hits {
+		_, found := slices.BinarySearchFunc(other, h.id, func(o hit, id string) int { return strings.Compare(o.id, id) })
+		if found {
+			both = append(both, h)
+		} else {
+			only = append(only, h)
+		}
+	}
+	return both, only
+}
+
+// unpackagedKernel says when the running kernel belongs to no package: its
+// vulnerabilities are then unknown, not absent.
+func (j *judging) unpackagedKernel(roles []kernelRole) {
+	k := j.inv.Kernel
+	if k.Running == "" || slices.Contains(roles, runningKernel) || j.inv.Windows != nil {
+		return
+	}
+	j.skip("kernel", k.Running, CodeSkipKernel, k.Running)
+}
+
+// situation describes how u stands on this host.
+func (j *judging) situation(u *unit, role kernelRole) situation {
+	s := situation{role: role, importance: j.inv.Host.Importance, protection: j.protected}
+	switch role {
+	case runningKernel:
+		s.exposure = j.reach.host
+	case kernelParts:
+		s.exposure = exposure{level: Small}
+	default:
+		s.exposure = j.reach.of(u)
+		if len(j.protection.Contained) > 0 {
+			s.running = strings.Join(j.reach.running(u), " ")
+		}
+	}
+	return s
+}
+
+// add appends the findings of hits, which are u.hits or a part of them.
+func (j *judging) add(u *unit, hits []hit, s situation) {
+	if len(hits) == 0 {
+		return
+	}
+	g := u.groups[s]
+	if g == nil {
+		g = &group{totals: newTotals()}
+		for i := range hits {
+			f := j.engine.judge(u, &hits[i], s, j.protection)
+			g.findings = append(g.findings, f)
+			g.totals.count(f)
+		}
+		u.groups[s] = g
+	}
+	j.verdict.Findings = append(j.verdict.Findings, g.findings...)
+	j.verdict.Totals.add(g.totals)
+	for _, f := range g.findings {
+		j.ids[f.ID] = true
+	}
+}
+
+func (j *judging) skip(what, version, code string, args ...string) {
+	j.verdict.NotJudged = append(j.verdict.NotJudged, NotJudged{What: what, Version: version,
+		Reason: Reason{Step: "match", Code: code, Args: args}})
+}
+
+// coverageOfFeeds says when no record could have matched: an unknown system, or one
+// whose feed is not loaded.
+func (j *judging) coverageOfFeeds(ecosystems []string) {
+	os := j.inv.Host.OS
+	switch {
+	case j.inv.Windows != nil:
+	case len(j.inv.Packages) == 0:
+	case len(ecosystems) == 0:
+		j.skip("os", os.VersionID, CodeSkipSystem, cmp.Or(os.Name, os.ID))
+	default:
+		for _, eco := range ecosystems {
+			if j.engine.loaded[eco] == 0 {
+				j.skip("os", os.VersionID, CodeSkipFeed, eco)
+			}
+		}
+		if end, ok := EndOfLife(os); ok && !j.engine.now.Before(end) {
+			j.skip("os", os.VersionID, CodeSkipEnded, cmp.Or(os.Name, os.ID), end.Format(time.DateOnly))
+		}
+	}
+	for _, u := range j.inv.Unread {
+		j.skip(u.What, "", CodeSkipUnread, u.What, u.Why)
+	}
+}
+
+// Scan gives the verdict on one host with its dates, most urgent first. first is when
+// the host was first seen: no deadline is counted from before.
+func (e *Engine) Scan(ctx context.Context, inv *host.Inventory, p host.Protection, first time.Time) (Scan, error) {
+	v, err := e.Judge(ctx, inv, p)
+	if err != nil {
+		return Scan{}, err
+	}
+	s := Scan{Host: inv.Host, At: e.now, Findings: make([]Finding, len(v.Findings)), NotJudged: v.NotJudged, Totals: v.Totals, Protection: p}
+	for i, f := range v.Findings {
+		s.Findings[i] = e.dated(*f, first)
+	}
+	slices.SortStableFunc(s.Findings, func(a, b Finding) int {
+		switch {
+		case Less(&a, &b):
+			return -1
+		case Less(&b, &a):
+			return 1
+		}
+		return 0
+	})
+	if s.NotJudged == nil {
+		s.NotJudged = []NotJudged{}
+	}
+	return s, nil
+}
+
+// dated fills in when a finding was first seen and when it is due. The clock of a
+// finding starts when the store first knew the vulnerability, or the host, whichever
+// came later; exploitation that became known later starts it again.
+func (e *Engine) dated(f Finding, first time.Time) Finding {
+	f.FirstSeen = first
+	d := e.shelf.digests[f.ID]
+	if d == nil {
+		return f
+	}
+	if d.Known.After(f.FirstSeen) {
+		f.FirstSeen = d.Known
+	}
+	start := f.FirstSeen
+	if d.KEV != nil && d.KEV.Added.After(start) {
+		start = d.KEV.Added
+	}
+	if f.window != nil {
+		due := start.Add(*f.window)
+		f.Deadline = &due
+	}
+	return f
+}
+
+func newTotals() Totals {
+	return Totals{Decisions: map[Action]int{}, Types: map[vuln.Type]int{}}
+}
+
+// count adds one finding.
+func (t *Totals) count(f *Finding) {
+	t.Findings++
+	t.Decisions[f.Decision]++
+	for _, x := range f.Types {
+		t.Types[x]++
+	}
+	if len(f.Types) == 0 {
+		t.Untyped++
+	}
+	if f.FixedVersion != "" {
+		t.Fixable++
+	}
+}
+
+// add adds the finding counts of another.
+func (t *Totals) add(o Totals) {
+	t.Findings += o.Findings
+	t.Untyped += o.Untyped
+	t.Fixable += o.Fixable
+	for k, n := range o.Decisions {
+		t.Decisions[k] += n
+	}
+	for k, n := range o.Types {
+		t.Types[k] += n
+	}
+}
+
+func (e *Engine) records() Records { return e.shelf.records }

@@ -3,11 +3,15 @@ package feed
 import (
 	"io"
 
+	"github.com/kannuki/kannuki/feed/cve5"
 	"github.com/kannuki/kannuki/feed/epss"
+	"github.com/kannuki/kannuki/feed/jvn"
 	"github.com/kannuki/kannuki/feed/kev"
+	"github.com/kannuki/kannuki/feed/msrc"
 	"github.com/kannuki/kannuki/feed/native"
 	"github.com/kannuki/kannuki/feed/nvd"
 	"github.com/kannuki/kannuki/feed/osv"
+	"github.com/kannuki/kannuki/feed/redhat"
 	"github.com/kannuki/kannuki/vuln"
 )
 
@@ -45,6 +49,11 @@ func decoders() map[Format]decoder {
 		EPSSCSV: {epss.Source, func(name string, r io.Reader, h hooks) error {
 			return epss.DecodeNamed(name, r, h.score, h.reject)
 		}},
+		CVE5:   records(cve5.Source, cve5.Decode),
+		CVRF:   records("msrc", msrc.Decode),
+		RedHat: records("redhat", redhat.Decode),
+		JVNRSS: records("jvn", jvn.DecodeRSS),
+		VULDEF: records("jvn", jvn.DecodeVULDEF),
 		Native: records(native.Source, native.Decode),
 	}
 }

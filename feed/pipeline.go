@@ -95,12 +95,18 @@ func take(batch Batch, c chunk, out *Outcome) error {
 	return nil
 }
 
+// maxReasons bounds the reasons told apart: some quote what a file made up.
+const maxReasons = 250
+
 func count[K ~string](in *map[K]int, key K, n int) {
 	if key == "" {
 		return
 	}
 	if *in == nil {
 		*in = map[K]int{}
+	}
+	if _, known := (*in)[key]; !known && len(*in) >= maxReasons {
+		key = "for other reasons"
 	}
 	(*in)[key] += n
 }

@@ -38,6 +38,8 @@ func TestRealFilesGiveEveryRecordTheyHold(t *testing.T) {
 		{"nvd/nvdcve-1.1-recent.json.gz", NVD11, 1, 1182, nil},
 		{"kev/known_exploited_vulnerabilities.json.gz", KEVJSON, 1, 1404, nil},
 		{"kev/known_exploited_vulnerabilities.csv.gz", KEVCSV, 1, 1404, nil},
+		{"redhat/redhat-securitydata-cve-2024-10-10.tar.zst", RedHat, 34222, 34222, map[string]int{"text": 1}},
+		{"vulnrichment/vulnrichment-2024-10-24.tar.zst", CVE5, 44130, 44130, map[string]int{"text": 2}},
 		{"epss/epss_scores-2021-08-31.csv.gz", EPSSCSV, 1, 72272, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func sniff(head []byte) (f Format, why string) {
 	case text[0] == '{':
 		return sniffJSON(text)
 	case text[0] == '[':
-		return "", "JSON list: no feed format recognised"
+		return sniffList(text)
 	case text[0] == '<':
 		return sniffXML(text)
 	}

@@ -16,7 +16,7 @@ func sniffJSON(text []byte) (Format, string) {
 		if s.parent != "" {
 			name = s.parent + "." + s.key
 		} else {
-			order = append(order, s.key)
+			order = append(order, short(s.key, 40))
 		}
 		s.has[name] = s.value
 		for _, rule := range jsonRules {
@@ -29,6 +29,23 @@ func sniffJSON(text []byte) (Format, string) {
 		order = append(order[:4], "…")
 	}
 	return "", fmt.Sprintf("no feed format recognised (JSON object with %s)", strings.Join(order, ", "))
+}
+
+// sniffList recognises a list by its first object. Of the formats we read only Red
+// Hat's comes as lists.
+func sniffList(text []byte) (Format, string) {
+	first := bytes.TrimLeft(text[1:], " \t\r\n")
+	if len(first) == 0 || first[0] != '{' {
+		return "", "JSON list: no feed format recognised"
+	}
+	format, why := sniffJSON(first)
+	switch format {
+	case RedHat:
+		return format, ""
+	case "":
+		return "", strings.Replace(why, "JSON object with", "JSON list of objects with", 1)
+	}
+	return "", fmt.Sprintf("list of %s documents: import them one by one or as an archive", format)
 }
 
 // jsonRule recognises a kind of JSON object.
@@ -74,6 +91,9 @@ var jsonRules = []jsonRule{
 	{keys: []string{"id", "modified", "affected"}, format: OSV},
 	{keys: []string{"id", "modified", "withdrawn"}, format: OSV},
 	{keys: []string{"affected.package", "affected.ranges"}, format: OSV},
+	{keys: []string{"CVE", "severity", "public_date"}, why: "Red Hat CVE summaries: they name no products, import the full records"},
+	{keys: []string{"affected_release.advisory"}, format: RedHat},
+	{keys: []string{"package_state.fix_state"}, format: RedHat},
 	{keys: []string{"bugzilla", "threat_severity"}, format: RedHat},
 	{keys: []string{"public_date", "bugzilla"}, format: RedHat},
 	{keys: []string{"threat_severity", "public_date"}, format: RedHat},

@@ -21,7 +21,7 @@ func sniffXML(text []byte) (Format, string) {
 	for {
 		token, err := d.RawToken()
 		if err != nil {
-			return "", "no feed format recognised (starts like XML)"
+			return "", "text (starts like XML, has no element)"
 		}
 		if root, ok := token.(xml.StartElement); ok {
 			return xmlRoot(root, text)

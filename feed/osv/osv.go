@@ -118,7 +118,10 @@ func (d *document) record(note func(string, int)) (vuln.Record, error) {
 			continue
 		}
 		if *t.into, err = time.Parse(time.RFC3339, t.text); err != nil {
-			return r, fmt.Errorf("%s: %q is no RFC 3339 time", t.name, t.text)
+			*t.into, err = time.Parse(time.DateOnly, t.text) // against the schema, but clear
+		}
+		if err != nil {
+			return r, fmt.Errorf("%s: %.60q is no RFC 3339 time", t.name, t.text)
 		}
 		*t.into = t.into.UTC()
 	}

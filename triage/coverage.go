@@ -61,19 +61,17 @@ type Component struct {
 // this control on", and its reverse.
 func Cover(c Component, typings []vuln.Typing, sev vuln.Severity, p host.Protection, now time.Time) Coverage {
 	v := covering{component: c, typings: typings, severity: readSeverity(sev), protection: p, now: now}
-	outcomes := v.outcomes()
 	v.result.Effect = None
 	switch {
-	case len(outcomes) == 0:
+	case len(typings) == 0:
 		v.say(CodeUntyped)
 	case len(p.Controls) == 0:
 		v.say(CodeNoGuard)
 	case !slices.ContainsFunc(p.Controls, func(s host.ControlStatus) bool { return s.Mode == host.Enforce }):
 		v.say(CodeNotEnforcing)
 	default:
-		v.judge(outcomes)
+		v.judge(v.outcomes())
 	}
-	v.adviseGateway()
 	return v.result
 }
 
@@ -100,6 +98,7 @@ type outcome struct {
 	*coverCase
 	types    []vuln.Type
 	surfaces []string // kernel surfaces the way there needs
+	source   string   // where that is written
 }
 
 func (o *outcome) names() string { return strings.Join(words(o.types), ", ") }
@@ -119,6 +118,9 @@ func (v *covering) judge(outcomes []outcome) {
 	if !v.component.Kernel && !v.contained() && slices.ContainsFunc(outcomes, func(o outcome) bool { return o.contained }) {
 		v.sayNotContained()
 	}
+	if len(v.protection.Contained) == 0 && slices.ContainsFunc(outcomes, func(o outcome) bool { return o.local }) {
+		v.say(CodeNothingContained)
+	}
 	effect, decided := Prevented, false
 	claims := make([]claim, len(outcomes))
 	for i, o := range outcomes {
@@ -130,6 +132,10 @@ func (v *covering) judge(outcomes []outcome) {
 	if !decided {
 		effect = None
 	}
+	if effect != None && decided && v.inferred() {
+		v.say(CodeInferred, string(effect), string(effect.weaker()))
+		effect = effect.weaker()
+	}
 	v.result.Effect = effect
 	v.result.Proven = effect != None
 	for i, o := range outcomes {
@@ -140,11 +146,17 @@ func (v *covering) judge(outcomes []outcome) {
 	v.limits(outcomes)
 }
 
+// inferred tells whether every harm but denial of service is a guess of low confidence.
+func (v *covering) inferred() bool {
+	return !slices.ContainsFunc(v.typings, func(t vuln.Typing) bool { return t.Type != vuln.DoS && t.Confidence != "low" })
+}
+
 // claim climbs down an outcome's ladder to the first rung whose controls all refuse
 // here, and one step more when one of them is not proven.
 func (v *covering) claim(o outcome) claim {
 	c := claim{effect: None}
-	if o.contained && !v.contained() || o.surfaces != nil && !v.refuses(o.surfaces) {
+	switch {
+	case o.contained && !v.contained(), o.surfaces != nil && !v.refuses(o.surfaces), o.local && len(v.protection.Contained) == 0:
 		return c
 	}
 	for i, rung := range o.ladder {
@@ -205,7 +217,7 @@ func (v *covering) sayNotContained() {
 func (v *covering) explain(o outcome, c claim) {
 	args := []string{o.names(), string(c.effect)}
 	if o.surfaces != nil {
-		args = append(args, strings.Join(o.surfaces, ", "))
+		args = append(args, strings.Join(o.surfaces, ", "), o.source)
 	}
 	v.say(o.code, args...)
 	if c.missing != nil {
@@ -270,13 +282,8 @@ func (v *covering) limits(outcomes []outcome) {
 	}
 }
 
-// adviseGateway sends denial of service where it can be limited.
-func (v *covering) adviseGateway() {
-	v.result.Reasons = append(v.result.Reasons, GatewayAdvice(v.typings)...)
-}
-
 // GatewayAdvice is the advice a finding carries when stopping the service is one of
-// its types; nil otherwise.
+// its types, whatever the guard does: limit it at the network gateway. Nil otherwise.
 func GatewayAdvice(typings []vuln.Typing) []Reason {
 	if !slices.ContainsFunc(typings, func(t vuln.Typing) bool { return t.Type == vuln.DoS }) {
 		return nil

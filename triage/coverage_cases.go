@@ -71,7 +71,6 @@ var (
 type severity struct {
 	known                  bool
 	local                  bool // the attacker is on the host
-	remote                 bool // reachable from a network, near or far
 	confidentiality, wrote bool // something is read; something is changed
 	changesAll, stopsAll   bool // integrity, availability lost whole
 }
@@ -82,13 +81,12 @@ func readSeverity(s vuln.Severity) severity {
 		return severity{}
 	}
 	lost := func(name string) string { return m[name] + m["V"+name] } // CVSS 4 says VC, VI, VA
-	any := func(v string) bool { return v != "" && v != "N" }
+	some := func(v string) bool { return v != "" && v != "N" }
 	whole := func(v string) bool { return v == "H" || v == "C" } // CVSS 2 says Complete
-	av := m["AV"]
 	return severity{
-		known: true,
-		local: av == "L" || av == "P", remote: av == "N" || av == "A",
-		confidentiality: any(lost("C")), wrote: any(lost("I")),
+		known:           true,
+		local:           m["AV"] == "L" || m["AV"] == "P",
+		confidentiality: some(lost("C")), wrote: some(lost("I")),
 		changesAll: whole(lost("I")), stopsAll: whole(lost("A")),
 	}
 }
@@ -241,19 +239,19 @@ func (v *covering) throughSetuid() bool {
 // kernelOutcome: the kernel is not held by hooks that live in it; only a way there
 // that needs a refused surface is closed.
 func (v *covering) kernelOutcome(t vuln.Type) outcome {
+	if pageCacheBugs[v.component.Vulnerability] {
+		return outcome{coverCase: caseKernelPageCache}
+	}
+	if path, ok := kernelPaths[v.component.Vulnerability]; ok {
+		return outcome{coverCase: caseKernelSurface, surfaces: path.surfaces, source: path.source}
+	}
 	switch t {
 	case vuln.Exec, vuln.Overflow, vuln.MemCorr, vuln.Priv:
 	default:
 		return outcome{coverCase: caseKernelOther}
 	}
-	if pageCacheBugs[v.component.Vulnerability] {
-		return outcome{coverCase: caseKernelPageCache}
-	}
 	if !v.severity.local {
 		return outcome{coverCase: caseKernelNetwork}
-	}
-	if path, ok := kernelPaths[v.component.Vulnerability]; ok {
-		return outcome{coverCase: caseKernelSurface, surfaces: path.surfaces}
 	}
 	return outcome{coverCase: caseKernelLocal}
 }

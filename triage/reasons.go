@@ -18,11 +18,13 @@ const (
 
 // Codes of coverage: why there is none at all.
 const (
-	CodeNoGuard         = "coverage.no-guard"         // no guard on this host
-	CodeNotEnforcing    = "coverage.not-enforcing"    // the guard only observes
-	CodeUntyped         = "coverage.untyped"          // no type known
-	CodeNotContained    = "coverage.not-contained"    // runs under nobody's containment: component
-	CodePartlyContained = "coverage.partly-contained" // some of what runs it is not contained: units
+	CodeNoGuard          = "coverage.no-guard"          // no guard on this host
+	CodeNotEnforcing     = "coverage.not-enforcing"     // the guard only observes
+	CodeUntyped          = "coverage.untyped"           // no type known
+	CodeNotContained     = "coverage.not-contained"     // runs under nobody's containment: component
+	CodeNothingContained = "coverage.nothing-contained" // nothing here runs contained, so a local attacker is a logged-in user
+	CodeInferred         = "coverage.inferred"          // all types are guesses: one step weaker: from, to
+	CodePartlyContained  = "coverage.partly-contained"  // some of what runs it is not contained: units
 )
 
 // Codes of coverage: the case of the baseline table. All have: types, effect.
@@ -47,7 +49,7 @@ const (
 	CodeBrowser         = "coverage.browser"           // the victim is a browser
 	CodeDoS             = "coverage.dos"               // the service stops
 	CodeKernelNetwork   = "coverage.kernel-network"    // the kernel is attacked from the network
-	CodeKernelSurface   = "coverage.kernel-surface"    // needs a kernel surface: types, effect, surfaces
+	CodeKernelSurface   = "coverage.kernel-surface"    // needs a kernel surface: types, effect, surfaces, where that is written
 	CodeKernelLocal     = "coverage.kernel-local"      // the kernel is attacked locally, no refused surface known to be needed
 	CodeKernelPageCache = "coverage.kernel-page-cache" // writes files through the page cache
 	CodeKernelOther     = "coverage.kernel-other"      // the kernel discloses or skips something
@@ -83,11 +85,13 @@ var ReasonCodes = map[string]string{
 	CodeMoveUntyped:     "no type is known, so nothing counts as covered",
 	CodeProtectionStale: "the protection was last confirmed {0}, more than {1} ago: decided as without the guard",
 
-	CodeNoGuard:         "no guard on this host",
-	CodeNotEnforcing:    "the guard here only observes",
-	CodeUntyped:         "no type is known, so nothing counts as covered",
-	CodeNotContained:    "{0} runs under nobody's containment",
-	CodePartlyContained: "not everything that runs it is contained: {0}",
+	CodeNoGuard:          "no guard on this host",
+	CodeNotEnforcing:     "the guard here only observes",
+	CodeUntyped:          "no type is known, so nothing counts as covered",
+	CodeNotContained:     "{0} runs under nobody's containment",
+	CodeNothingContained: "nothing on this host runs contained, so a local attacker is a logged-in user",
+	CodeInferred:         "every type is a guess of low confidence, so {0} counts as {1}",
+	CodePartlyContained:  "not everything that runs it is contained: {0}",
 
 	CodeExec:            "{0} in a contained service ({1}): binaries, scripts, shells and persistence are refused, children stay contained",
 	CodeMemory:          "{0} in a contained service ({1}): what the attacker's code would do next is refused",
@@ -109,7 +113,7 @@ var ReasonCodes = map[string]string{
 	CodeBrowser:         "{0} ({1}): the victim is the visitor's browser",
 	CodeDoS:             "{0} ({1}): stopping a service is nothing the guard refuses",
 	CodeKernelNetwork:   "{0} in the kernel, from the network ({1}): the guard's hooks live in the attacked kernel",
-	CodeKernelSurface:   "{0} in the kernel ({1}): the way there needs {2}",
+	CodeKernelSurface:   "{0} in the kernel ({1}): the way there needs {2} – {3}",
 	CodeKernelLocal:     "{0} in the kernel, locally ({1}): no refused surface is known to be needed",
 	CodeKernelPageCache: "{0} in the kernel ({1}): it writes files through the page cache, past every hook",
 	CodeKernelOther:     "{0} in the kernel ({1})",

@@ -354,18 +354,44 @@ func TestEveryReasonHasATemplateForItsArguments(t *testing.T) {
 			t.Errorf("%s: %q wants more than %v", r.Code, template, r.Args)
 		}
 	}
-	seen := map[string]bool{}
+	seen := map[string]bool{CodeGateway: true} // GatewayAdvice, of no arguments
+	collect := func(c Component, typings []vuln.Typing, v string, p host.Protection) {
+		got := Cover(c, typings, vector(v), p, morning)
+		for _, r := range slices.Concat(got.Reasons, got.Limits) {
+			seen[r.Code] = true
+			check(r)
+		}
+	}
+	gappy := changed(guarded(running...), func(s *host.ControlStatus) { s.Gaps = []string{"one"} })
+	gappy.WX = []string{"nginx"}
+	protections := []host.Protection{gappy, guarded("nginx"), guarded(), changed(gappy, unproven), changed(gappy, observing), changed(gappy, observing, host.Write), {}}
 	for _, c := range reference {
-		for _, p := range []host.Protection{guarded(running...), guarded("nginx"), changed(guarded(running...), unproven), {}} {
-			got := Cover(c.component, typed(c.types), vector(c.vector), p, morning)
-			for _, r := range slices.Concat(got.Reasons, got.Limits) {
-				seen[r.Code] = true
-				check(r)
+		c.component.Vulnerability = c.id
+		for _, p := range protections {
+			collect(c.component, typed(c.types), c.vector, p)
+		}
+	}
+	components := []Component{{Source: "nginx", Packages: []string{"nginx"}}, {Source: "linux", Kernel: true}, {Source: "snapd"}, {Source: "apparmor"},
+		{Source: "openssl", Units: []string{"nginx.service", "backup.service"}}}
+	for _, c := range components {
+		for _, p := range protections {
+			for _, v := range []string{"", remoteAll, localAll, remoteRead, "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:H/A:N"} {
+				for _, one := range vuln.Types {
+					collect(c, typed(string(one)), v, p)
+				}
+				collect(c, typed("exec info"), v, p)
+				collect(c, typed("exec?"), v, p)
+				collect(c, nil, v, p)
+				for _, why := range []string{"another process", "local file"} {
+					collect(c, []vuln.Typing{{Type: vuln.Info, Why: why, Confidence: "high"}}, v, p)
+				}
 			}
 		}
 	}
-	if len(seen) < 20 {
-		t.Errorf("only %d codes seen", len(seen))
+	for code := range ReasonCodes {
+		if (strings.HasPrefix(code, "coverage.") || strings.HasPrefix(code, "limit.") || strings.HasPrefix(code, "advice.")) && !seen[code] {
+			t.Errorf("nothing says %s", code)
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/kannuki/kannuki/host"
 )
@@ -22,8 +21,8 @@ var records []byte
 var hosts embed.FS
 
 // Records returns the records as a file of kannuki's own format: a header line, then
-// one vuln.Record as JSON per line.
-func Records() io.Reader { return bytes.NewReader(records) }
+// one vuln.Record as JSON per line. The caller may change what it gets.
+func Records() []byte { return bytes.Clone(records) }
 
 // Hosts returns the inventories, by file name: a Debian 12 web server, an AlmaLinux 9
 // database server and a Windows Server 2019. Each call decodes them anew, so the

@@ -33,7 +33,7 @@ var reference = []string{
 // recordsOf decodes the sample strictly.
 func recordsOf(t *testing.T) []vuln.Record {
 	t.Helper()
-	lines := bufio.NewScanner(sample.Records())
+	lines := bufio.NewScanner(bytes.NewReader(sample.Records()))
 	lines.Buffer(nil, 1<<20)
 	var out []vuln.Record
 	for n := 1; lines.Scan(); n++ {

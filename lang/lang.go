@@ -9,6 +9,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,10 @@ import (
 	"golang.org/x/text/number"
 )
 
-//go:embed en.json ja.json
+// A language's catalogue is every file that begins with its tag: en.json and
+// en.reason.json, …, one per group of keys.
+//
+//go:embed *.json
 var files embed.FS
 
 // Languages are the languages there is a catalogue for, the fallback first.
@@ -55,16 +59,19 @@ func choose(tag string) string {
 	return Languages[0]
 }
 
-// catalogue reads one embedded file. The files are part of the binary and checked by
-// the tests: one that does not parse is a programming error.
+// catalogue reads the embedded files of a language. They are part of the binary and
+// checked by the tests: one that does not parse is a programming error.
 func catalogue(name string) map[string]string {
-	data, err := files.ReadFile(name + ".json")
-	if err != nil {
-		panic("lang: " + err.Error())
-	}
-	var messages map[string]string
-	if err := json.Unmarshal(data, &messages); err != nil {
-		panic("lang: " + name + ".json: " + err.Error())
+	messages := map[string]string{}
+	parts, err := fs.Glob(files, name+"*.json")
+	for _, part := range parts {
+		var data []byte
+		if data, err = files.ReadFile(part); err == nil {
+			err = json.Unmarshal(data, &messages)
+		}
+		if err != nil {
+			panic("lang: " + part + ": " + err.Error())
+		}
 	}
 	return messages
 }

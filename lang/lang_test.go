@@ -38,6 +38,31 @@ func TestNoMessageIsEmpty(t *testing.T) {
 	}
 }
 
+func TestNoKeyIsWrittenTwice(t *testing.T) {
+	for _, l := range Languages {
+		parts, err := fs.Glob(files, l+"*.json")
+		if err != nil || len(parts) == 0 {
+			t.Fatalf("%s: %v, %v", l, parts, err)
+		}
+		seen := map[string]string{}
+		for _, part := range parts {
+			data, err := files.ReadFile(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^  "([^"]+)": `).FindAllStringSubmatch(string(data), -1) {
+				if seen[m[1]] != "" {
+					t.Errorf("%q is in %s and again in %s", m[1], seen[m[1]], part)
+				}
+				seen[m[1]] = part
+			}
+		}
+		if got := len(catalogue(l)); got != len(seen) {
+			t.Errorf("%s: %d keys, but %d lines have one: write each on a line of its own, indented by two", l, got, len(seen))
+		}
+	}
+}
+
 var placeholders = regexp.MustCompile(`\{(\d+)(?:\|[^{}]*)?\}`)
 
 // arguments are the argument numbers a template uses.

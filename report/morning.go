@@ -29,7 +29,11 @@ const (
 	regularEntries = 10 // packages of each regular decision
 	noFixNames     = 8  // packages named among those that cannot be fixed yet
 	examples       = 3  // examples of what could not be judged, per reason
-	staleAfter     = 72 * time.Hour
+
+	// A source is old when it was not imported for three days, or when its newest
+	// record is a month old: some publishers are silent for a week, none for that long.
+	staleImport = 72 * time.Hour
+	staleRecord = 30 * 24 * time.Hour
 )
 
 // Morning writes the report an administrator starts the day with: what to do on this
@@ -62,9 +66,8 @@ func (p *page) morningHead(scan triage.Scan, feeds []feed.SourceStatus) {
 	var names []string
 	stale := false
 	for _, f := range sortedFeeds(feeds) {
-		age := scan.At.Sub(newest(f))
-		stale = stale || age > staleAfter
-		names = append(names, p.T("morning.feed", f.Source, p.Age(age)))
+		stale = stale || old(f, scan.At)
+		names = append(names, p.T("morning.feed", f.Source, p.Age(scan.At.Sub(newest(f)))))
 	}
 	p.item(0, p.T("morning.feeds"), p.list(names))
 	if stale {
@@ -79,6 +82,10 @@ func newest(f feed.SourceStatus) time.Time {
 		return f.Imported
 	}
 	return f.Newest
+}
+
+func old(f feed.SourceStatus, now time.Time) bool {
+	return now.Sub(f.Imported) > staleImport || now.Sub(newest(f)) > staleRecord
 }
 
 func sortedFeeds(feeds []feed.SourceStatus) []feed.SourceStatus {
@@ -191,7 +198,7 @@ func (p *page) target(g group) string {
 	if pending := pendingState(g); pending != "" {
 		return p.word("state.", pending)
 	}
-	if fixed := fixedVersion(g); fixed != "" {
+	if fixed := p.fixedVersion(g); fixed != "" {
 		return fixed
 	}
 	return p.T("fix.none")
@@ -284,14 +291,22 @@ func typesOf(findings []triage.Finding) []vuln.Type {
 	return slices.DeleteFunc(slices.Clone(vuln.Types), func(t vuln.Type) bool { return !seen[t] })
 }
 
-// fixedVersion is the highest version any finding of the group asks for, in the
-// order of the ecosystem that matched; where that order is unknown, all of them.
-func fixedVersion(g group) string {
+// fixedVersion is the newest version any finding of the group asks for, in the order
+// of the ecosystem that matched; where that order is unknown, all of them.
+func (p *page) fixedVersion(g group) string {
 	var fixes []string
+	ecosystem := ""
 	for _, f := range g.findings {
 		if f.FixedVersion != "" && !slices.Contains(fixes, f.FixedVersion) {
 			fixes = append(fixes, f.FixedVersion)
 		}
+		if len(f.Matches) > 0 && ecosystem == "" {
+			ecosystem = f.Matches[0].Ecosystem
+		}
 	}
-	return strings.Join(fixes, ", ")
+	if newest, ok := triage.Newest(ecosystem, fixes); ok {
+		return newest
+	}
+	slices.Sort(fixes)
+	return p.folded(fixes, examples)
 }

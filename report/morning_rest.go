@@ -6,24 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kannuki/kannuki/lang"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
 )
-
-// ReasonText is a reason in p's language. A code without a message keeps the text it
-// came with, else the code and its arguments: a reason is never lost.
-func ReasonText(p lang.Printer, r triage.Reason) string {
-	key := "reason." + r.Code
-	if !p.Has(key) {
-		return cmp.Or(r.Text, strings.Join(append([]string{r.Code}, r.Args...), " "))
-	}
-	args := make([]any, len(r.Args))
-	for i, a := range r.Args {
-		args[i] = a
-	}
-	return p.T(key, args...)
-}
 
 // pendingState is what a group waits for where nothing is left to install: the
 // state all its findings share.
@@ -82,28 +67,49 @@ func (p *page) noFix(list []group) {
 	p.text(2, p.folded(names, noFixNames))
 }
 
-// notJudged groups what triage could say nothing about by reason.
+// notJudged groups what triage could say nothing about by the kind of reason. Reasons
+// of one kind that differ in wording are told by the first of them.
 func (p *page) notJudged(list []triage.NotJudged, all bool) {
 	if len(list) == 0 {
 		return
 	}
-	texts := map[string][]string{}
+	byCode := map[string][]triage.NotJudged{}
 	for _, n := range list {
-		text := ReasonText(p.Printer, n.Reason)
-		texts[text] = append(texts[text], strings.TrimSpace(n.What+" "+n.Version))
+		code := cmp.Or(n.Code, n.Text)
+		byCode[code] = append(byCode[code], n)
 	}
-	keys := slices.SortedFunc(maps.Keys(texts), func(a, b string) int {
-		return cmp.Or(-cmp.Compare(len(texts[a]), len(texts[b])), cmp.Compare(a, b))
+	codes := slices.SortedFunc(maps.Keys(byCode), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(len(byCode[a]), len(byCode[b])), cmp.Compare(a, b))
 	})
 	p.heading(p.T("notjudged.heading", len(list)))
 	show := examples
 	if all {
 		show = len(list)
 	}
-	for _, k := range keys {
-		slices.Sort(texts[k])
-		p.item(2, p.Number(len(texts[k]))+"  ", k+p.T("notjudged.items", p.folded(texts[k], show)))
+	for _, code := range codes {
+		p.item(2, p.Number(len(byCode[code]))+"  ", p.unjudged(byCode[code], show))
 	}
+}
+
+// unjudged is one kind of reason with the things it holds for.
+func (p *page) unjudged(list []triage.NotJudged, show int) string {
+	slices.SortFunc(list, func(a, b triage.NotJudged) int {
+		return cmp.Or(cmp.Compare(a.What, b.What), cmp.Compare(a.Version, b.Version))
+	})
+	same := true
+	var names []string
+	text := ReasonText(p.Printer, list[0].Reason)
+	for _, n := range list {
+		names = append(names, strings.TrimSpace(n.What+" "+n.Version))
+		same = same && ReasonText(p.Printer, n.Reason) == text
+	}
+	switch {
+	case len(list) == 1:
+		return text
+	case same:
+		return text + p.T("notjudged.items", p.folded(names, show))
+	}
+	return text + p.T("notjudged.likewise", p.folded(names[1:], show))
 }
 
 // coverageLimits prints what coverage cannot promise, wherever coverage is claimed.
@@ -160,7 +166,7 @@ func (p *page) next(list []group, all bool) {
 		return
 	}
 	p.heading(p.T("next.heading"))
-	t := table{indent: 2, columns: []column{{}, {flex: true}}}
+	t := table{indent: 2, columns: []column{{}, {wrap: true}}}
 	t.add(plain, "kannuki show "+list[0].worst().ID, p.T("next.show"))
 	if !all {
 		t.add(plain, "kannuki scan --all", p.T("next.all"))

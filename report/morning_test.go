@@ -1,29 +1,11 @@
 package report
 
 import (
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/kannuki/kannuki/lang"
 )
-
-var pages = []pageCase{
-	{"morning",
-		func(w io.Writer, p lang.Printer, layout Page) error {
-			return Morning(w, smallScan(), p, MorningOptions{Page: layout, Feeds: smallFeeds()})
-		},
-		func(w io.Writer, p lang.Printer, layout Page) error {
-			return Morning(w, nastyScan(), p, MorningOptions{Page: layout, All: true})
-		}},
-	{"morning-all",
-		func(w io.Writer, p lang.Printer, layout Page) error {
-			return Morning(w, smallScan(), p, MorningOptions{Page: layout, Feeds: smallFeeds(), All: true})
-		},
-		func(w io.Writer, p lang.Printer, layout Page) error {
-			return Morning(w, nastyScan(), p, MorningOptions{Page: layout})
-		}},
-}
 
 func TestThousandsOfFindingsStayReadable(t *testing.T) {
 	scan := manyScan(3000)

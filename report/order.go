@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/kannuki/kannuki/triage"
@@ -13,18 +12,11 @@ var (
 	bodLadder  = []triage.Action{triage.Days3Forensic, triage.Days3, triage.Days14, triage.Days60, triage.OnUpgrade}
 )
 
-// urgency orders actions of both tables: 4 and 3 now, 2 before the next window, 1 in
-// it, 0 when convenient. An action we do not know counts as 2: better seen than lost.
+// urgency is triage's rank; an action it does not know counts as 2: better seen than
+// lost.
 func urgency(a triage.Action) int {
-	switch a {
-	case triage.Days3Forensic:
-		return 4
-	case triage.Immediate, triage.Days3:
-		return 3
-	case triage.Scheduled, triage.Days60:
-		return 1
-	case triage.Defer, triage.OnUpgrade:
-		return 0
+	if u := triage.Urgency(a); u >= 0 {
+		return u
 	}
 	return 2
 }
@@ -56,20 +48,14 @@ func actionStyle(a triage.Action) style {
 	return plain
 }
 
-// byUrgency orders findings: decision, known exploitation, score, EPSS, then names.
+// byUrgency is triage's order of work, with unknown actions where urgency puts them.
 func byUrgency(a, b triage.Finding) int {
-	return cmp.Or(
-		-cmp.Compare(urgency(a.Decision), urgency(b.Decision)),
-		-cmp.Compare(truth(a.KEV), truth(b.KEV)),
-		-cmp.Compare(a.Score, b.Score),
-		-cmp.Compare(a.EPSS, b.EPSS),
-		cmp.Compare(a.SourcePackage, b.SourcePackage),
-		cmp.Compare(a.SourceVersion, b.SourceVersion),
-		cmp.Compare(a.ID, b.ID))
-}
-
-func truth(b bool) int {
-	if b {
+	switch {
+	case urgency(a.Decision) != urgency(b.Decision):
+		return urgency(b.Decision) - urgency(a.Decision)
+	case triage.Less(&a, &b):
+		return -1
+	case triage.Less(&b, &a):
 		return 1
 	}
 	return 0

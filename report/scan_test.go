@@ -31,7 +31,7 @@ func smallScan() triage.Scan {
 			Title: "gatehttp: request smuggling through a folded header", Score: 7.5, Severity: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:H/A:N",
 			Types: []vuln.Type{vuln.Bypass}, Exploitation: "poc", Exposure: "open", Decision: triage.OutOfCycle, Deadline: day(14), Coverage: triage.None,
 			Table: "ssvc", Row: "poc/open/yes/high", FirstSeen: morning, Automatable: "yes", Impact: "partial",
-			Reasons: []triage.Reason{reason("match", "test.match", "0 ≤ v < 2.4.1-3+deb12u1"), reason("exposure", "test.exposure", "0.0.0.0:443")},
+			Reasons: []triage.Reason{reason("match", triage.CodeMatchRange, "DSA-9001-1", "gatehttp", "2.4.1-3", "0 ≤ v < 2.4.1-3+deb12u1", "source"), reason("exposure", triage.CodeExposureListens, "gatehttp", "0.0.0.0:443", "open")},
 		},
 		{
 			ID: "CVE-2030-0101", SourcePackage: "gatehttp", SourceVersion: "2.4.1-3", FixedVersion: "2.4.1-3+deb12u2", Packages: []string{"gatehttp", "gatehttp-common"},
@@ -40,43 +40,43 @@ func smallScan() triage.Scan {
 			Exploitation: "active", Exposure: "open", Decision: triage.Immediate, Deadline: day(1), Coverage: triage.Contained, Unguarded: triage.Immediate,
 			Table: "ssvc", Row: "active/open/yes/high", FirstSeen: morning, Automatable: "yes", Impact: "total",
 			Stages: &triage.Coverage{Effect: triage.Contained, Controls: []host.Control{host.Launch, host.Utility}, Proven: true,
-				Reasons: []triage.Reason{reason("coverage", "test.contained")}, Limits: []triage.Reason{reason("coverage", "test.limit.daemons")}},
+				Reasons: []triage.Reason{reason("coverage", triage.CodeExec, "exec, overflow", "contained")}, Limits: []triage.Reason{reason("coverage", triage.CodeLimitDaemons)}},
 			Matches: []triage.Match{{Source: "osv/debian", Record: "DSA-9001-1", Ecosystem: "Debian:12", Package: "gatehttp", Version: "2.4.1-3", Range: "0 ≤ v < 2.4.1-3+deb12u2", Fixed: "2.4.1-3+deb12u2", Method: "source"}},
-			Reasons: []triage.Reason{reason("exploitation", "test.kev", "2030-01-05"), reason("exposure", "test.exposure", "0.0.0.0:443"), reason("coverage", "test.contained")},
+			Reasons: []triage.Reason{reason("exploitation", triage.CodeExploitKEV, "2026-11-20"), reason("exposure", triage.CodeExposureListens, "gatehttp", "0.0.0.0:443", "open"), reason("coverage", triage.CodeExec, "exec, overflow", "contained")},
 		},
 		{
 			ID: "CVE-2030-0200", SourcePackage: "lib鍵束", SourceVersion: "1:3.0.2-1", Packages: []string{"libkeys3"}, Title: "鍵束ライブラリにおける情報漏えいの脆弱性",
 			Score: 5.9, Types: []vuln.Type{vuln.Info}, Exploitation: "none", Exposure: "controlled", Decision: triage.Scheduled, Deadline: day(60), Coverage: triage.Limited,
 			Matches: []triage.Match{{Source: "osv/debian", Record: "CVE-2030-0200", Ecosystem: "Debian:12", Package: "lib鍵束", Version: "1:3.0.2-1", Range: "0 ≤ v", Method: "source", Status: "under_investigation"}},
-			Reasons: []triage.Reason{reason("decision", "test.row")},
+			Reasons: []triage.Reason{reason("decision", triage.CodeDecisionRow, "ssvc", "exploitation=none, exposure=controlled, automatable=no, human-impact=high", "scheduled")},
 		},
 		{
 			ID: "CVE-2030-0300", SourcePackage: "linux", SourceVersion: "6.1.90-1", FixedVersion: "6.1.99-1", Packages: []string{"linux-image-6.1.0-21-amd64"}, State: "reboot-needed",
 			Score: 7.8, Types: []vuln.Type{vuln.MemCorr, vuln.Priv}, Exploitation: "poc", Exposure: "small", Decision: triage.Scheduled, Unguarded: triage.OutOfCycle, Deadline: day(60), Coverage: triage.Prevented,
 			Severity: "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H",
 			Stages: &triage.Coverage{Effect: triage.Prevented, Controls: []host.Control{host.KernelCtl}, Proven: true,
-				Reasons: []triage.Reason{reason("coverage", "test.userns")}, Limits: []triage.Reason{reason("coverage", "test.limit.daemons"), reason("coverage", "test.limit.pagecache")}},
-			Reasons: []triage.Reason{reason("coverage", "test.userns")},
+				Reasons: []triage.Reason{reason("coverage", triage.CodeKernelSurface, "memcorr, priv", "prevented", "userns, nf_tables")}, Limits: []triage.Reason{reason("coverage", triage.CodeLimitDaemons), reason("coverage", triage.CodeLimitPageCache)}},
+			Reasons: []triage.Reason{reason("coverage", triage.CodeKernelSurface, "memcorr, priv", "prevented", "userns, nf_tables")},
 		},
 		{
 			ID: "CVE-2030-0400", SourcePackage: "sudoku", SourceVersion: "1.9-2", FixedVersion: "1.9-3", Packages: []string{"sudoku"}, Score: 7.8, Types: []vuln.Type{vuln.Priv},
 			Exploitation: "none", Exposure: "small", Decision: triage.Defer, Coverage: triage.Prevented, Unguarded: triage.Scheduled,
-			Stages:  &triage.Coverage{Effect: triage.Prevented, Controls: []host.Control{host.ProcessCtl, host.Launch}, Proven: true, Reasons: []triage.Reason{reason("coverage", "test.setuid")}},
-			Reasons: []triage.Reason{reason("coverage", "test.setuid")},
+			Stages:  &triage.Coverage{Effect: triage.Prevented, Controls: []host.Control{host.ProcessCtl, host.Launch}, Proven: true, Reasons: []triage.Reason{reason("coverage", triage.CodePrivSetuid, "priv", "prevented")}},
+			Reasons: []triage.Reason{reason("coverage", triage.CodePrivSetuid, "priv", "prevented")},
 		},
 		{
 			ID: "DSA-9002-1", SourcePackage: "sudoku", SourceVersion: "1.9-2", Packages: []string{"sudoku"}, Exploitation: "none", Exposure: "small", Decision: triage.Defer, Coverage: triage.Prevented,
 			Stages:  &triage.Coverage{Effect: triage.Prevented, Controls: []host.Control{host.ProcessCtl}, Proven: false},
-			Reasons: []triage.Reason{reason("decision", "test.row")},
+			Reasons: []triage.Reason{reason("decision", triage.CodeDecisionRow, "ssvc", "exploitation=none, exposure=controlled, automatable=no, human-impact=high", "scheduled")},
 		},
 	}
 	return triage.Scan{
 		Host: host.Host{ID: "0123abcd", Name: "web01", Arch: "amd64", Importance: "high", OS: host.OS{ID: "debian", VersionID: "12", Codename: "bookworm", Name: "Debian GNU/Linux 12 (bookworm)"}},
 		At:   morning, Findings: findings,
 		NotJudged: []triage.NotJudged{
-			{What: "in-house-agent", Version: "4.2", Reason: reason("match", "test.unknown-origin")},
-			{What: "vendor-tool", Version: "1.0-1", Reason: reason("match", "test.unknown-origin")},
-			{What: "kernel", Version: "6.1.0-self", Reason: reason("match", "test.own-kernel")},
+			{What: "in-house-agent", Version: "4.2", Reason: reason("match", triage.CodeSkipComponent, "in-house-agent")},
+			{What: "vendor-tool", Version: "1.0-1", Reason: reason("match", triage.CodeSkipComponent, "vendor-tool")},
+			{What: "kernel", Version: "6.1.0-self", Reason: reason("match", triage.CodeSkipKernel, "6.1.0-self")},
 		},
 		Totals: triage.Totals{Packages: 412, SourcePackages: 301, Findings: 6, Vulnerabilities: 6, Decisions: map[triage.Action]int{triage.Immediate: 1, triage.OutOfCycle: 1, triage.Scheduled: 2, triage.Defer: 2},
 			Types: map[vuln.Type]int{vuln.Exec: 1, vuln.Overflow: 1, vuln.Bypass: 1, vuln.Info: 1, vuln.MemCorr: 1, vuln.Priv: 2}, Untyped: 1, Fixable: 4, NotJudged: 3},
@@ -98,7 +98,7 @@ func manyScan(n int) triage.Scan {
 	for i := range n {
 		f := triage.Finding{ID: fmt.Sprintf("CVE-2030-%05d", i), SourcePackage: fmt.Sprintf("package-%03d", i*7919%(n/8+1)), SourceVersion: "1.0-1", FixedVersion: "1.0-2",
 			Packages: []string{"p"}, Score: float64(i%100) / 10, Types: []vuln.Type{vuln.Types[i%len(vuln.Types)]}, Exploitation: "none", Exposure: "small", Decision: triage.Defer,
-			Reasons: []triage.Reason{reason("exposure", "test.exposure", "nothing listens")}}
+			Reasons: []triage.Reason{reason("exposure", triage.CodeExposureIdle)}}
 		switch {
 		case i%600 == 0:
 			f.Decision, f.Deadline = triage.Immediate, day(1)
@@ -113,7 +113,7 @@ func manyScan(n int) triage.Scan {
 		scan.Findings = append(scan.Findings, f)
 	}
 	for i := range 400 {
-		scan.NotJudged = append(scan.NotJudged, triage.NotJudged{What: fmt.Sprintf("odd-%d", i), Version: "1", Reason: reason("match", "test.unknown-origin")})
+		scan.NotJudged = append(scan.NotJudged, triage.NotJudged{What: fmt.Sprintf("odd-%d", i), Version: "1", Reason: reason("match", triage.CodeSkipComponent, "a component")})
 	}
 	scan.Totals = triage.Totals{Packages: 2000, SourcePackages: 1200, Findings: n, Vulnerabilities: n, Fixable: n * 4 / 5, NotJudged: 400}
 	return scan

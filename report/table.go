@@ -12,18 +12,25 @@ type column struct {
 	head  string
 	right bool // numbers stand right
 	flex  bool // may be cut where the table is too wide
+	wrap  bool // as flex, but wrapped instead of cut; the last column only
 }
 
 // table lays rows out in columns that are as wide as their widest cell, and cuts the
 // widest flexible columns where the sum exceeds the page.
 type table struct {
 	indent  int
+	gap     int // cells between columns; 0 is 2
 	columns []column
 	rows    [][]string
 	styles  []style // per row; may be shorter than rows
 }
 
-const columnGap = 2
+func (t *table) space() int {
+	if t.gap == 0 {
+		return 2
+	}
+	return t.gap
+}
 
 func (t *table) add(s style, cells ...string) {
 	for len(t.styles) < len(t.rows) {
@@ -39,16 +46,54 @@ func (t *table) add(s style, cells ...string) {
 // table writes t; the heads only where there is one.
 func (p *page) table(t *table) {
 	widths := t.widths(p.width)
-	heads := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		heads[i] = c.head
-	}
-	if strings.Join(heads, "") != "" {
+	for _, heads := range t.heads() {
 		p.line(faint, t.layout(heads, widths))
 	}
 	for i, row := range t.rows {
-		p.line(t.styles[i], t.layout(row, widths))
+		for _, line := range t.lines(row, widths) {
+			p.line(t.styles[i], t.layout(line, widths))
+		}
 	}
+}
+
+// heads are the head rows: a head may have several lines; they stand at the bottom.
+func (t *table) heads() [][]string {
+	depth := 0
+	for _, c := range t.columns {
+		if c.head != "" {
+			depth = max(depth, 1+strings.Count(c.head, "\n"))
+		}
+	}
+	rows := make([][]string, depth)
+	for r := range rows {
+		for _, c := range t.columns {
+			lines := strings.Split(c.head, "\n")
+			cell := ""
+			if i := r - depth + len(lines); i >= 0 {
+				cell = lines[i]
+			}
+			rows[r] = append(rows[r], cell)
+		}
+	}
+	return rows
+}
+
+// lines are the lines one row takes: more than one where its last cell is wrapped.
+func (t *table) lines(row []string, widths []int) [][]string {
+	last := len(row) - 1
+	if !t.columns[last].wrap {
+		return [][]string{row}
+	}
+	var lines [][]string
+	for i, part := range lang.Wrap(row[last], widths[last]) {
+		line := make([]string, len(row))
+		if i == 0 {
+			copy(line, row)
+		}
+		line[last] = part
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func (t *table) layout(cells []string, widths []int) string {
@@ -56,7 +101,7 @@ func (t *table) layout(cells []string, widths []int) string {
 	b.WriteString(strings.Repeat(" ", t.indent))
 	for i, c := range cells {
 		if i > 0 {
-			b.WriteString(strings.Repeat(" ", columnGap))
+			b.WriteString(strings.Repeat(" ", t.space()))
 		}
 		c = lang.Cut(c, widths[i])
 		if t.columns[i].right {
@@ -71,9 +116,11 @@ func (t *table) layout(cells []string, widths []int) string {
 // widths are the column widths that fit into total cells.
 func (t *table) widths(total int) []int {
 	widths := make([]int, len(t.columns))
-	sum := t.indent + columnGap*(len(t.columns)-1)
+	sum := t.indent + t.space()*(len(t.columns)-1)
 	for i, c := range t.columns {
-		widths[i] = lang.Width(c.head)
+		for _, line := range strings.Split(c.head, "\n") {
+			widths[i] = max(widths[i], lang.Width(line))
+		}
 		for _, row := range t.rows {
 			widths[i] = max(widths[i], lang.Width(row[i]))
 		}
@@ -94,7 +141,7 @@ func (t *table) widths(total int) []int {
 func (t *table) widest(widths []int) int {
 	best := -1
 	for i, c := range t.columns {
-		if c.flex && widths[i] > 8 && (best < 0 || widths[i] > widths[best]) {
+		if (c.flex || c.wrap) && widths[i] > 8 && (best < 0 || widths[i] > widths[best]) {
 			best = i
 		}
 	}

@@ -71,6 +71,8 @@ var (
 type severity struct {
 	known                  bool
 	local                  bool // the attacker is on the host
+	account                bool // and needs an account there
+	lured                  bool // somebody else has to do something
 	confidentiality, wrote bool // something is read; something is changed
 	changesAll, stopsAll   bool // integrity, availability lost whole
 }
@@ -86,6 +88,8 @@ func readSeverity(s vuln.Severity) severity {
 	return severity{
 		known:           true,
 		local:           m["AV"] == "L" || m["AV"] == "P",
+		account:         m["PR"] == "L" || m["PR"] == "H",
+		lured:           m["UI"] != "" && m["UI"] != "N",
 		confidentiality: some(lost("C")), wrote: some(lost("I")),
 		changesAll: whole(lost("I")), stopsAll: whole(lost("A")),
 	}
@@ -191,10 +195,11 @@ func (v *covering) serviceCase(t vuln.Type) *coverCase {
 }
 
 // privilegeCase: over a network the privileges are the service's own; on the host
-// they are the system's. An unknown vector takes the cautious reading.
+// they are the system's, and who has them can change it: a vector that says nothing
+// is changed speaks of the service too. An unknown vector takes the cautious reading.
 func (v *covering) privilegeCase() *coverCase {
 	switch {
-	case !v.severity.local:
+	case !v.severity.local || !v.severity.wrote:
 		return casePrivApplication
 	case deputies[v.component.Source]:
 		return caseDeputy
@@ -228,12 +233,18 @@ func (v *covering) disclosureCase() *coverCase {
 }
 
 // throughSetuid: a local bug of a package whose programs are setuid is reached by
-// running one of them; one of the loader only where privileges are what is gained.
+// running one of them, unless a victim has to be lured. One of the loader is, where
+// rights are gained: whoever has an account runs code already, so what "executes
+// code" there does so with stronger rights.
 func (v *covering) throughSetuid() bool {
-	if !v.severity.local {
+	s := v.severity
+	switch {
+	case !s.local || s.lured:
 		return false
+	case setuidSources[v.component.Source]:
+		return true
 	}
-	return setuidSources[v.component.Source] || loaderSources[v.component.Source] && v.has(vuln.Priv)
+	return loaderSources[v.component.Source] && s.account && s.changesAll && (v.has(vuln.Priv) || v.has(vuln.Exec))
 }
 
 // kernelOutcome: the kernel is not held by hooks that live in it; only a way there

@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kannuki/kannuki/control"
+	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/inventory"
+	"github.com/kannuki/kannuki/report"
+	"github.com/kannuki/kannuki/sample"
+	"github.com/kannuki/kannuki/store"
+	"github.com/kannuki/kannuki/triage"
+)
+
+// subject says which host a command is about.
+type subject struct {
+	root, file string
+	hostName   string // of the built-in sample
+}
+
+func (a *app) subjectFlags(cmd *cobra.Command, s *subject) {
+	cmd.Flags().StringVar(&s.root, "root", "", a.T("cli.flag.root"))
+	cmd.Flags().StringVar(&s.file, "inventory", "", a.T("cli.flag.inventory"))
+	cmd.Flags().StringVar(&s.hostName, "sample-host", "", a.T("cli.flag.sample-host"))
+	cmd.MarkFlagsMutuallyExclusive("root", "inventory", "sample-host")
+}
+
+// inventory reads the host the flags name; this machine where they name none.
+func (a *app) inventory(ctx context.Context, cmd *cobra.Command, s subject) (host.Inventory, error) {
+	switch {
+	case s.file == "-":
+		return inventory.Read(a.Stdin, "-")
+	case s.file != "":
+		return inventory.ReadFile(s.file)
+	case s.hostName != "":
+		return a.sampleHost(cmd, s.hostName)
+	}
+	if s.root != "" {
+		if _, err := os.Stat(s.root); err != nil {
+			return host.Inventory{}, usagef(cmd, "%s", a.T("cli.no-root", s.root, err.Error()))
+		}
+	}
+	return inventory.Collect(ctx, inventory.Options{Root: s.root, Now: a.Now})
+}
+
+func (a *app) sampleHost(cmd *cobra.Command, name string) (host.Inventory, error) {
+	hosts, err := sample.Hosts()
+	if err != nil {
+		return host.Inventory{}, err
+	}
+	var names []string
+	for _, h := range hosts {
+		if h.Host.Name == name {
+			return h, nil
+		}
+		names = append(names, h.Host.Name)
+	}
+	return host.Inventory{}, usagef(cmd, "%s", a.T("cli.unknown-value", "--sample-host", name, a.list(names)))
+}
+
+// scanOptions are the flags of scan.
+type scanOptions struct {
+	subject
+	json, sarif, openvex, cyclonedx, all bool
+	failOn, table, tableFile, importance string
+}
+
+func (a *app) scanCommand() *cobra.Command {
+	var opt scanOptions
+	cmd := &cobra.Command{
+		Use:     "scan",
+		Short:   a.T("cli.scan.short"),
+		Long:    a.T("cli.scan.long"),
+		Example: "  kannuki scan\n  kannuki scan --all\n  kannuki scan --inventory web1.json --json\n  kannuki scan --root /mnt/image --fail-on out-of-cycle",
+		Args:    a.noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), func(s store.Store) error { return a.scan(cmd, s, opt) })
+		},
+	}
+	a.subjectFlags(cmd, &opt.subject)
+	flags := cmd.Flags()
+	flags.BoolVar(&opt.json, "json", false, a.T("cli.flag.json"))
+	flags.BoolVar(&opt.sarif, "sarif", false, a.T("cli.flag.sarif"))
+	flags.BoolVar(&opt.openvex, "openvex", false, a.T("cli.flag.openvex"))
+	flags.BoolVar(&opt.cyclonedx, "cyclonedx", false, a.T("cli.flag.cyclonedx"))
+	flags.BoolVar(&opt.all, "all", false, a.T("cli.flag.all"))
+	flags.StringVar(&opt.failOn, "fail-on", "", a.T("cli.flag.fail-on"))
+	flags.StringVar(&opt.table, "table", "ssvc", a.T("cli.flag.table"))
+	flags.StringVar(&opt.tableFile, "table-file", "", a.T("cli.flag.table-file"))
+	flags.StringVar(&opt.importance, "importance", "", a.T("cli.flag.importance"))
+	cmd.MarkFlagsMutuallyExclusive("json", "sarif", "openvex", "cyclonedx", "all")
+	cmd.MarkFlagsMutuallyExclusive("table", "table-file")
+	return cmd
+}
+
+func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
+	ctx := cmd.Context()
+	table, err := a.decisionTable(cmd, opt)
+	if err != nil {
+		return err
+	}
+	var threshold triage.Action
+	if opt.failOn != "" {
+		if threshold, err = triage.ParseAction(opt.failOn); err != nil {
+			return usagef(cmd, "--fail-on: %w", err)
+		}
+	}
+	if opt.importance != "" && !slices.Contains(host.Importances, opt.importance) {
+		return usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.list(host.Importances)))
+	}
+	if err := a.loadSample(ctx, s); err != nil {
+		return err
+	}
+	inv, err := a.inventory(ctx, cmd, opt.subject)
+	if err != nil {
+		return err
+	}
+	if opt.importance != "" {
+		inv.Host.Importance = opt.importance
+	}
+	scan, err := control.Scan(ctx, s, &inv, host.Protection{}, table, a.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.printScan(ctx, s, scan, opt); err != nil {
+		return err
+	}
+	if threshold != "" && slices.ContainsFunc(scan.Findings, func(f triage.Finding) bool {
+		return triage.Urgency(f.Decision) >= triage.Urgency(threshold)
+	}) {
+		return errFailOn
+	}
+	return nil
+}
+
+func (a *app) printScan(ctx context.Context, s store.Store, scan triage.Scan, opt scanOptions) error {
+	switch {
+	case opt.json:
+		return report.ScanJSON(a.Stdout, scan, a.Printer)
+	case opt.sarif:
+		return report.SARIF(a.Stdout, scan, a.Printer, tool())
+	case opt.openvex:
+		return report.OpenVEX(a.Stdout, scan, a.Printer, tool())
+	case opt.cyclonedx:
+		return report.CycloneDX(a.Stdout, scan, a.Printer, tool())
+	}
+	sources, err := s.Sources(ctx)
+	if err != nil {
+		return err
+	}
+	return report.Morning(a.Stdout, scan, a.Printer, report.MorningOptions{Page: a.page(), All: opt.all, Feeds: sources})
+}
+
+// decisionTable is the built-in table named, or the one in a file.
+func (a *app) decisionTable(cmd *cobra.Command, opt scanOptions) (*triage.Table, error) {
+	if opt.tableFile == "" {
+		table, err := triage.BuiltinTable(opt.table)
+		if err != nil {
+			return nil, usagef(cmd, "--table: %w", err)
+		}
+		return table, nil
+	}
+	f, err := os.Open(opt.tableFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	table, err := triage.LoadTable(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", opt.tableFile, err)
+	}
+	return &table, nil
+}
+
+// loadSample fills an empty store with the built-in sample, so that the first command
+// shows a report without any network. Real feeds outrank it as soon as they come.
+func (a *app) loadSample(ctx context.Context, s store.Store) error {
+	sources, err := s.Sources(ctx)
+	if err != nil || len(sources) > 0 {
+		return err
+	}
+	n, err := control.ImportBytes(ctx, s, "built-in-sample.jsonl", sample.Records())
+	if err != nil {
+		return errors.Join(errors.New(a.T("cli.sample-failed")), err)
+	}
+	a.say(a.T("cli.sample-loaded", n))
+	return nil
+}
+
+func (a *app) inventoryCommand() *cobra.Command {
+	var opt struct {
+		subject
+		json, cyclonedx bool
+	}
+	cmd := &cobra.Command{
+		Use:     "inventory",
+		Short:   a.T("cli.inventory.short"),
+		Long:    a.T("cli.inventory.long"),
+		Example: "  kannuki inventory\n  kannuki inventory --json > web1.json\n  kannuki inventory --root /mnt/image --cyclonedx",
+		Args:    a.noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			inv, err := a.inventory(cmd.Context(), cmd, opt.subject)
+			switch {
+			case err != nil:
+				return err
+			case opt.json:
+				return report.JSON(a.Stdout, inv)
+			case opt.cyclonedx:
+				return inventory.WriteCycloneDX(a.Stdout, inv)
+			}
+			return report.Inventory(a.Stdout, inv, a.Printer, a.page())
+		},
+	}
+	a.subjectFlags(cmd, &opt.subject)
+	cmd.Flags().BoolVar(&opt.json, "json", false, a.T("cli.flag.json"))
+	cmd.Flags().BoolVar(&opt.cyclonedx, "cyclonedx", false, a.T("cli.flag.cyclonedx-inventory"))
+	cmd.MarkFlagsMutuallyExclusive("json", "cyclonedx")
+	return cmd
+}

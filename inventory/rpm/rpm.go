@@ -1,22 +1,20 @@
 // Package rpm reads the database of the RPM package manager in the three forms it
 // has had (SQLite, ndb, Berkeley DB): what is installed, and which package owns a
-// path. It promises not to touch the database it reads: it works on a private copy,
-// because opening one in place could write beside it.
+// path. It reads the files themselves, so it needs neither librpm nor a database
+// driver, takes no lock, writes nothing beside them, and a damaged or hostile file
+// ends in an error, never in a crash. One unreadable package is listed as unread
+// and does not hide the others.
 package rpm
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
-
-	rpmdb "github.com/anchore/go-rpmdb/pkg"
-	_ "modernc.org/sqlite" // go-rpmdb asks database/sql for a driver named "sqlite" and brings none
 
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/inventory/owner"
@@ -35,14 +33,6 @@ type Database struct {
 	Packages []host.Package
 	Unread   []host.Unread
 	files    []fileList // of Packages, in their order
-}
-
-// fileList holds the files of one package as RPM stores them: base names, and for
-// each the index of its folder.
-type fileList struct {
-	folders []string
-	indexes []int32
-	names   []string
 }
 
 // Read reads the database below root; nil when there is none. An empty file is
@@ -65,86 +55,107 @@ func Read(root *rootfs.FS) (*Database, error) {
 	return nil, nil
 }
 
-// read reads one database through a copy.
 func read(root *rootfs.FS, name string) (*Database, error) {
-	dir, err := os.MkdirTemp("", "kannuki-rpmdb-")
-	if err != nil {
-		return nil, fmt.Errorf("cannot copy it to read it: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	copied := filepath.Join(dir, path.Base(name))
-	if err := copyFile(root, name, copied); err != nil {
-		return nil, err
-	}
-	if err := applyLog(root, name+"-wal", copied); err != nil {
-		return nil, err
-	}
-	db, err := rpmdb.Open(copied)
+	file, err := root.OpenFile(name)
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
-	list, err := db.ListPackages()
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	out := &Database{}
-	for _, p := range list {
-		out.add(p, root.Show(name))
+	// RPM keeps its last transaction in the log while it runs or when it was killed.
+	log, err := root.ReadFile(name + "-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	return out, nil
+	return parse(file, info.Size(), log, root.Show(name))
 }
 
-func copyFile(root *rootfs.FS, from, to string) error {
-	in, err := root.OpenFile(from)
-	if err != nil {
-		return err
+// visit takes one package header; its error ends the reading.
+type visit func(header []byte) error
+
+// source hands every package header of a database to each, and stops at an error.
+type source func(r io.ReaderAt, size int64, each visit) error
+
+// parse reads a database of any form, told by its first bytes. log is SQLite's
+// write-ahead log, if there is one; name is the file, for messages.
+func parse(r io.ReaderAt, size int64, log []byte, name string) (*Database, error) {
+	head := make([]byte, 512)
+	if n, err := r.ReadAt(head, 0); err != nil && (err != io.EOF || n < 32) {
+		return nil, fmt.Errorf("the file is cut off: %d bytes", n)
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
+	var read source
+	switch {
+	case bytes.HasPrefix(head, []byte(sqliteMagic)):
+		read = func(r io.ReaderAt, size int64, each visit) error { return readSQLite(r, size, log, each) }
+	case bytes.HasPrefix(head, []byte(ndbMagic)):
+		read = readNDB
+	case bdbOrder(head) != nil:
+		read = readBDB
+	default:
+		return nil, errors.New("neither SQLite, ndb nor a Berkeley DB hash: not a database RPM writes")
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	db := &Database{}
+	number, total := 0, int64(0)
+	err := read(r, size, func(header []byte) error {
+		number++
+		// Headers do not overlap in an honest file; in a hostile one they could keep us busy for days.
+		if total += int64(len(header)); total > size+int64(len(log)) {
+			return errors.New("damaged: its packages are larger than the file")
+		}
+		if err := db.add(header); err != nil {
+			db.Unread = append(db.Unread, host.Unread{What: name + " package header " + strconv.Itoa(number), Why: err.Error()})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
 }
 
 // add takes one package; keys of signers are stored as packages and are none.
-func (db *Database) add(p *rpmdb.PackageInfo, name string) {
-	if p.Name == "gpg-pubkey" {
-		return
+func (db *Database) add(blob []byte) error {
+	h, err := parseHeader(blob)
+	if err != nil {
+		return err
 	}
-	if p.Name == "" || p.Version == "" || p.Release == "" {
-		db.Unread = append(db.Unread, host.Unread{What: name + " package " + p.Name, Why: "a package without name, version or release"})
-		return
+	if h.name == "gpg-pubkey" {
+		return nil
 	}
-	out := host.Package{
-		Name: p.Name, Version: version(p.EpochNum(), p.Version+"-"+p.Release), Arch: p.Arch,
-		Kind: "rpm", Vendor: p.Vendor, Module: p.Modularitylabel,
+	if h.name == "" || h.version == "" || h.release == "" {
+		return fmt.Errorf("package %q has no name, version or release", h.name)
 	}
-	if source, ver, ok := splitSource(p.SourceRpm); ok {
+	p := host.Package{
+		Name: h.name, Version: withEpoch(h.epoch, h.version+"-"+h.release), Arch: h.arch,
+		Kind: "rpm", Vendor: h.vendor, Module: h.module,
+	}
+	p.Source, p.SourceVersion = p.Name, p.Version
+	if source, version, ok := splitSource(h.sourceRPM); ok {
 		// The file name has no epoch. It is the binary's but for the rare package that sets its own.
-		out.Source, out.SourceVersion = source, version(p.EpochNum(), ver)
-	} else {
-		out.Source, out.SourceVersion = out.Name, out.Version
+		p.Source, p.SourceVersion = source, withEpoch(h.epoch, version)
 	}
-	db.Packages = append(db.Packages, out)
-	db.files = append(db.files, fileList{p.DirNames, p.DirIndexes, p.BaseNames})
+	db.Packages = append(db.Packages, p)
+	db.files = append(db.files, h.files)
+	return nil
 }
 
-// version writes "epoch:version-release", without an epoch of 0 as RPM prints it.
-func version(epoch int, verrel string) string {
+// withEpoch writes "epoch:version-release", without an epoch of 0 as RPM prints it.
+func withEpoch(epoch uint32, verrel string) string {
 	if epoch > 0 {
-		return strconv.Itoa(epoch) + ":" + verrel
+		return strconv.FormatUint(uint64(epoch), 10) + ":" + verrel
 	}
 	return verrel
 }
 
-// splitSource reads "bind-9.16.23-11.el9.src.rpm".
+// splitSource reads "bind-9.16.23-11.el9.src.rpm" (or ".nosrc.rpm").
 func splitSource(file string) (name, verrel string, ok bool) {
-	s := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(file, ".rpm"), ".src"), ".nosrc")
+	s, isRPM := strings.CutSuffix(file, ".rpm")
+	s = strings.TrimSuffix(strings.TrimSuffix(s, ".src"), ".nosrc")
 	release := strings.LastIndexByte(s, '-')
-	if release < 1 || s == file {
+	if !isRPM || release < 1 {
 		return "", "", false
 	}
 	v := strings.LastIndexByte(s[:release], '-')
@@ -154,16 +165,28 @@ func splitSource(file string) (name, verrel string, ok bool) {
 	return s[:v], s[v+1:], true
 }
 
+// fileList holds the files of one package as RPM stores them: base names, each with
+// the number of its folder.
+type fileList struct {
+	folders []string
+	numbers []byte // big-endian 32-bit, one for each base name
+	names   []byte // each ended by a zero byte
+}
+
 // Claim tells index which packages own the paths it asks for.
 func (db *Database) Claim(index *owner.Index) {
 	full := make([]byte, 0, 256)
 	for i, list := range db.files {
-		for j, name := range list.names {
-			if j >= len(list.indexes) || list.indexes[j] < 0 || int(list.indexes[j]) >= len(list.folders) {
-				continue
+		names, numbers := list.names, list.numbers
+		for len(numbers) >= 4 && len(names) > 0 {
+			var name []byte
+			name, names, _ = bytes.Cut(names, []byte{0})
+			folder := binary.BigEndian.Uint32(numbers)
+			numbers = numbers[4:]
+			if int64(folder) < int64(len(list.folders)) {
+				full = append(append(full[:0], list.folders[folder]...), name...)
+				index.Claim(full, &db.Packages[i])
 			}
-			full = append(append(full[:0], list.folders[list.indexes[j]]...), name...)
-			index.Claim(full, &db.Packages[i])
 		}
 	}
 }

@@ -1,52 +1,16 @@
 package rpm
 
-import (
-	"encoding/binary"
-	"errors"
-	"io/fs"
-	"os"
-
-	"github.com/kannuki/kannuki/inventory/rootfs"
-)
-
-// applyLog writes the committed pages of a SQLite write-ahead log into the copy of
-// its database, as a checkpoint would: RPM keeps its last transaction there while it
-// runs or when it was killed. The format is section 4 of SQLite's "Database File Format".
-// No log, or one that does not belong to the database, leaves the copy alone.
-func applyLog(root *rootfs.FS, log, copied string) error {
-	data, err := root.ReadFile(log)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pages, size := committedPages(data)
-	if len(pages) == 0 {
-		return nil
-	}
-	file, err := os.OpenFile(copied, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	for number, page := range pages {
-		if _, err = file.WriteAt(page, int64(number-1)*int64(len(page))); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = file.Truncate(size)
-	}
-	return errors.Join(err, file.Close())
-}
+import "encoding/binary"
 
 const (
 	walHeader   = 32
 	frameHeader = 24
 )
 
-// committedPages returns the newest content of each page up to the last committed
-// frame, and the size of the database then, in bytes.
+// committedPages reads a SQLite write-ahead log (section 4 of "Database File
+// Format"): the newest content of each page up to the last committed frame, and the
+// size of the database then, in bytes. A log that is empty, torn at its start or left
+// over gives no pages, as for SQLite itself.
 func committedPages(log []byte) (map[uint32][]byte, int64) {
 	if len(log) < walHeader {
 		return nil, 0

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/text/number"
 )
 
-// A language's catalogue is every file that begins with its tag: en.json and
+// A language's catalogue is every file that begins with its tag: en.json,
 // en.reason.json, …, one per group of keys.
 //
 //go:embed *.json

@@ -135,7 +135,7 @@ func TestEveryKeyTheFacesUseExists(t *testing.T) {
 					t.Errorf("%s: no message begins with %q", use.at, use.key)
 				}
 			} else if _, ok := messages[use.key]; !ok {
-				t.Errorf("%s: no message %q in lang/en.json", use.at, use.key)
+				t.Errorf("%s: no message %q in lang/en*.json", use.at, use.key)
 			}
 		}
 	}

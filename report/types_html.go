@@ -16,7 +16,7 @@ var typesPage embed.FS
 
 // Geometry of the charts, in the units of the drawing.
 const (
-	chartWidth = 720
+	chartWidth = 860
 	labelRoom  = 232 // left of the bars: the longest label in either language
 	valueRoom  = 104 // right of the longest bar: "1,234 (100.0%)"
 	rowHeight  = 26

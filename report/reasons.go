@@ -66,6 +66,7 @@ var argumentKinds = map[string][]kind{
 	triage.CodeMissing:         {someControls, anEffect},
 	triage.CodeGap:             {someControls, asIs},
 	triage.CodeInsideExec:      {someTypes},
+	triage.CodeInferred:        {anEffect, anEffect},
 	triage.CodeKernelSurface:   {someTypes, anEffect, aList},
 	triage.CodeMatchRange:      {asIs, asIs, asIs, asIs, aMethod},
 	triage.CodeMatchStatus:     {asIs, aStatus},

@@ -21,10 +21,10 @@ type TypeQuestion struct {
 	Until time.Time
 }
 
-// BuildTypeTable counts the vulnerabilities whose records of the chosen source name
-// the product, by the year (UTC) in which that source published them – never the
-// year in the identifier – and by type. Each identifier counts once, a rejected or
-// withdrawn one not at all. The caller brings vulnerabilities with their Records;
+// BuildTypeTable counts the CVEs whose records of the chosen source name the product,
+// by the year (UTC) in which that source published them – never the year in the
+// identifier – and by type. Each counts once; a rejected or withdrawn one does not,
+// nor does an advisory without a CVE id. The caller brings vulnerabilities with their Records;
 // those of other sources and products are passed over, so bringing too many is safe.
 func BuildTypeTable(q TypeQuestion, vulns iter.Seq[vuln.Vulnerability]) (TypeTable, error) {
 	if q.Rules != CVEDetailsRules && q.Rules != FullRules {
@@ -37,6 +37,9 @@ func BuildTypeTable(q TypeQuestion, vulns iter.Seq[vuln.Vulnerability]) (TypeTab
 	seen := map[string]bool{}
 	product := parseProduct(q.Product)
 	for v := range vulns {
+		if !vuln.IsCVE(v.ID) {
+			continue
+		}
 		named, published := product.in(v.Records, q.Source)
 		if !named || seen[v.ID] || !q.Until.IsZero() && !published.Before(q.Until) {
 			continue

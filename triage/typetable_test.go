@@ -54,6 +54,7 @@ func TestTypeTableCountsByYearOfPublicationAndOverlappingTypes(t *testing.T) {
 	marked := nvdRecord("CVE-2019-0008", "2019-05-01T00:00:00Z", "** REJECT ** denial of service", widget)
 	other := nvdRecord("CVE-2019-0009", "2019-05-01T00:00:00Z", "denial of service", widget)
 	other.Source = "jvn"
+	advisory := nvdRecord("ADV190001", "2019-05-01T00:00:00Z", "denial of service", widget)
 	twice := one(nvdRecord("CVE-2019-0002", "2019-06-01T00:00:00Z", "An XSS.", widget))
 	vulns := []vuln.Vulnerability{
 		one(nvdRecord("CVE-2017-0001", "2019-01-01T00:00:00Z", "An overflow may cause a denial of service.", widget)),
@@ -61,7 +62,7 @@ func TestTypeTableCountsByYearOfPublicationAndOverlappingTypes(t *testing.T) {
 		one(nvdRecord("CVE-2019-0003", "2019-12-31T23:30:00-01:00", "An overflow.", widget)), // 2020 in UTC
 		one(nvdRecord("CVE-2019-0004", "2019-07-01T00:00:00Z", "A flaw.", widget)),
 		one(nvdRecord("CVE-2019-0005", "2019-05-01T00:00:00Z", "denial of service", "cpe:2.3:o:acme:widget_server_90:-:*:*:*:*:*:*:*")),
-		twice, twice, one(running), one(rejected), one(marked), one(other),
+		twice, twice, one(running), one(rejected), one(marked), one(other), one(advisory),
 	}
 	q := triage.TypeQuestion{Product: "Widget Server 9", Rules: triage.CVEDetailsRules, Source: "nvd", From: 2017, To: 2019}
 	got, err := triage.BuildTypeTable(q, slices.Values(vulns))

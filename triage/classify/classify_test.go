@@ -53,6 +53,11 @@ func TestWhatABugWouldNotAllowIsNoTypeOfFull(t *testing.T) {
 		{"The parser does not allow for long names, which lets attackers execute arbitrary code.", []vuln.Type{vuln.Exec}},
 		{"The server does not check input, so an attacker may execute arbitrary code.", []vuln.Type{vuln.Exec}},
 		{"To exploit this vulnerability, an attacker must first gain privileges on the host. It causes a denial of service.", []vuln.Type{vuln.DoS}},
+		{"An elevation of privilege vulnerability exists in the driver. An attacker could run arbitrary code in kernel mode.", []vuln.Type{vuln.Priv}},
+		{"An elevation of privilege vulnerability exists in the driver. It also allows remote code execution: run arbitrary code.", []vuln.Type{vuln.Exec, vuln.Priv}},
+		{"An elevation of privilege exists in the service. An attacker could run arbitrary code with elevated rights. It could be used in conjunction with one or more vulnerabilities (e.g. a remote code execution vulnerability).", []vuln.Type{vuln.Priv}},
+		{"An elevation of privilege exists in the driver. To exploit the vulnerability, an attacker would require code execution on the host.", []vuln.Type{vuln.Priv}},
+		{"A flaw lets users run arbitrary code by elevation of privilege.", []vuln.Type{vuln.Exec, vuln.Priv}},
 		{"An attacker can leverage this in conjunction with other vulnerabilities to execute arbitrary code.", nil},
 	} {
 		if got := typesOf(Full(Input{Details: c.text})); !slices.Equal(got, c.want) {

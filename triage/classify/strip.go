@@ -59,17 +59,25 @@ type clause struct {
 	sentence bool
 	// clauseOnly: stop where the negation stops, at ", but" and its like.
 	clauseOnly bool
+	// anchorOnly: nothing but the anchor goes.
+	anchorOnly bool
 	// then: the word after the anchor must begin with one of these; none: any.
 	then []string
 	// with: the sentence must also hold one of these; none: always.
 	with []string
+	// about: the text as cut so far must hold one of these; none: no matter.
+	about []string
+	// notAbout: it must not hold this; "": no matter.
+	notAbout string
 }
 
 var (
 	// attackerVerbs are what an attacker is said to be unable to do.
 	attackerVerbs = words("execut", "gain", "obtain", "elevat", "escalat", "run ", "read", "access", "bypass", "inject", "crash", "disclos")
 	// preconditions are the words of a sentence about what an attacker must already have.
-	preconditions = words("must ", "have to", "need to", "needs to", "requires", "first ")
+	preconditions = words("must ", "have to", "need to", "needs to", "requires", "would require", "first ")
+	// msElevation is how Microsoft opens the text of an elevation of privilege.
+	msElevation = words("elevation of privilege vulnerability exist", "elevation of privilege exist")
 )
 
 var clauses = []clause{
@@ -82,8 +90,15 @@ var clauses = []clause{
 	{anchor: "to exploit the vulnerability", sentence: true, with: preconditions},
 	{anchor: "in conjunction with other vulnerabilities"},
 	{anchor: "in conjunction with another vulnerability"},
+	{anchor: "in conjunction with one or more vulnerabilities"},
 	{anchor: "in combination with other vulnerabilities"},
+	{anchor: "if the attacker uses it in combination", sentence: true},
 	{anchor: "in combination with another vulnerability"},
+	// What Microsoft says of every elevation of privilege: whoever gains the kernel or
+	// another account runs code there. It is the privilege that is gained, not execution.
+	{anchor: "run arbitrary code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
+	{anchor: "execute arbitrary code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
+	{anchor: "execute code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
 	// What the bug does not do.
 	{anchor: " not allow", clauseOnly: true},
 	{anchor: "n't allow", clauseOnly: true},
@@ -102,13 +117,20 @@ var clauses = []clause{
 	{anchor: "unable to ", clauseOnly: true, then: attackerVerbs},
 	{anchor: "not possible to ", clauseOnly: true, then: attackerVerbs},
 	{anchor: "not vulnerable to", clauseOnly: true},
-	{anchor: "ms-dos"}, // a system, not an attack
+	{anchor: "ms-dos", anchorOnly: true}, // a system, not an attack
 }
 
 // clauseEnds are where a negation stops inside its sentence.
 var clauseEnds = []string{", but", " but ", "; ", ", which", ", allowing", ", however", ", leading", ", resulting", ", thus", ", thereby", ", so ", ", causing", " unless "}
 
+func (c *clause) fits(b []byte) bool {
+	return holdsAny(b, c.about) && (c.notAbout == "" || !bytes.Contains(b, []byte(c.notAbout)))
+}
+
 func (c *clause) cut(b []byte) {
+	if !c.fits(b) {
+		return
+	}
 	anchor := []byte(c.anchor)
 	for from := 0; ; {
 		i := bytes.Index(b[from:], anchor)
@@ -129,7 +151,7 @@ func (c *clause) cut(b []byte) {
 			blank(b[begin:end])
 		case c.clauseOnly:
 			blank(b[i:clauseEnd(b, from, end)])
-		case c.anchor == "ms-dos":
+		case c.anchorOnly:
 			blank(b[i:from])
 		default:
 			blank(b[i:end])
@@ -155,6 +177,9 @@ func sentence(b []byte, at int) (begin, end int) {
 
 func isBreak(b []byte, i int) bool {
 	if b[i] == '.' {
+		if i >= 2 && b[i-2] == '.' { // "e.g. a flaw"
+			return false
+		}
 		return i+1 < len(b) && (b[i+1] == ' ' || b[i+1] == '\n' || b[i+1] == '\r')
 	}
 	return b[i] == '\n' && i+1 < len(b) && b[i+1] == '\n'

@@ -63,6 +63,9 @@ type download struct {
 	changed                bool
 }
 
+// resumeFrom is the size in bytes from which it pays to go on where one was.
+const resumeFrom = 64 << 10
+
 // partial is the version of the file that part is the beginning of.
 type partial struct {
 	URL       string `json:"url"`
@@ -180,13 +183,8 @@ func (d *download) receive(body io.Reader, h http.Header, begun partial, offset 
 	if begun.Total > d.opt.MaxBytes {
 		return d.tooBig()
 	}
-	note, err := json.Marshal(begun)
-	if err != nil {
-		return err
-	}
 	if offset == 0 {
-		d.drop()
-		if err := writeWhole(d.part+".json", note); err != nil {
+		if err := d.begin(begun); err != nil {
 			return err
 		}
 	}
@@ -196,7 +194,10 @@ func (d *download) receive(body io.Reader, h http.Header, begun partial, offset 
 	}
 	size, err := d.copy(f, body, begun.Total, offset)
 	if err != nil {
-		return errors.Join(err, f.Close())
+		// What is here must be on disk before a later run builds on its length.
+		_ = f.Sync()
+		_ = f.Close()
+		return err
 	}
 	if err := d.verify(f, size, begun.Total, h); err != nil {
 		_ = f.Close()
@@ -210,6 +211,20 @@ func (d *download) receive(body io.Reader, h http.Header, begun partial, offset 
 	d.changed = true
 	d.state.Files[d.name] = fileState{URL: d.addr, ETag: h.Get("ETag"), LastModified: h.Get("Last-Modified"), Size: size, Version: d.want.version}
 	return nil
+}
+
+// begin removes what there was of another version and notes which one comes now. A
+// small file is not worth going on with.
+func (d *download) begin(begun partial) error {
+	d.drop()
+	if begun.Validator == "" || begun.Total >= 0 && begun.Total < resumeFrom {
+		return nil
+	}
+	note, err := json.Marshal(begun)
+	if err != nil {
+		return err
+	}
+	return writeWhole(d.part+".json", note)
 }
 
 func (d *download) tooBig() error {

@@ -218,6 +218,7 @@ var errStalled = errors.New("no byte came for too long")
 // watched is a body that ends its request when nothing comes for a while.
 type watched struct {
 	io.Reader
+	ctx   context.Context
 	timer *time.Timer
 	after time.Duration
 }
@@ -225,7 +226,7 @@ type watched struct {
 // watch starts the watch over a request made with ctx; done must be called.
 func (s *syncer) watch(parent context.Context) (ctx context.Context, w *watched, done func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	w = &watched{after: s.opt.stall}
+	w = &watched{ctx: ctx, after: s.opt.stall}
 	w.timer = time.AfterFunc(w.after, func() { cancel(errStalled) })
 	return ctx, w, func() {
 		w.timer.Stop()
@@ -235,7 +236,11 @@ func (s *syncer) watch(parent context.Context) (ctx context.Context, w *watched,
 
 func (w *watched) Read(p []byte) (int, error) {
 	w.timer.Reset(w.after)
-	return w.Reader.Read(p)
+	n, err := w.Reader.Read(p)
+	if err != nil && errors.Is(context.Cause(w.ctx), errStalled) {
+		err = errStalled
+	}
+	return n, err
 }
 
 // document fetches an index of at most max bytes into memory.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,6 +186,64 @@ func TestSyncResumesInTheNextRun(t *testing.T) {
 	}
 }
 
+const childEnv = "KANNUKI_TEST_SYNC" // "<address> <folder>" makes this test binary a Sync
+
+// TestSyncSurvivesBeingKilled kills a Sync in another process in the middle of a file.
+func TestSyncSurvivesBeingKilled(t *testing.T) {
+	if addr, dir, ok := strings.Cut(os.Getenv(childEnv), " "); ok {
+		u, err := url.Parse(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Sync(context.Background(), []string{"kev"}, dir, SyncOptions{Client: &http.Client{Transport: &http.Transport{}},
+			Now: time.Now, Base: map[string]*url.URL{"kev": u}})
+		t.Fatalf("not killed: %v", err)
+	}
+	content := strings.Repeat("kannuki ", 100_000)
+	half, held := len(content)/2, make(chan struct{})
+	arrived := make(chan struct{})
+	c := &cutter{content: content, etag: `"v1"`}
+	first := true
+	p := newPublisher(t, "kev", func(w http.ResponseWriter, r *http.Request) {
+		if !first {
+			c.serve(w, r)
+			return
+		}
+		first = false
+		w.Header().Set("ETag", c.etag)
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		_, _ = w.Write([]byte(content[:half]))
+		_ = http.NewResponseController(w).Flush()
+		close(arrived)
+		<-held
+	})
+	child := exec.Command(os.Args[0], "-test.run=^TestSyncSurvivesBeingKilled$")
+	child.Env = append(os.Environ(), childEnv+"="+p.URL+" "+p.dir)
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	part := filepath.Join(p.dir, "kev", "."+kevName+".part")
+	for range 500 { // until some of it is written
+		if info, err := os.Stat(part); err == nil && info.Size() > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	close(held)
+	if _, err := os.Stat(filepath.Join(p.dir, "kev", kevName)); err == nil {
+		t.Fatal("a file that is not whole stands in the cache")
+	}
+	p.want(p.sync("kev"), Updated, map[string]string{kevName: content})
+	if len(c.ranges) != 1 || !strings.HasPrefix(c.ranges[0], "bytes=") {
+		t.Errorf("the next run asked %q; want it to go on", c.ranges)
+	}
+}
+
 func TestSyncStartsAgainWhenTheFileChangedMeanwhile(t *testing.T) {
 	c := &cutter{content: strings.Repeat("a", 400_000), etag: `"v1"`, cut: 100_000}
 	p := newPublisher(t, "kev", c.serve)
@@ -319,6 +378,9 @@ func TestSyncGivesUpOnASilentConnection(t *testing.T) {
 	out := p.sync("kev")
 	close(silent)
 	p.want(out, Failed, map[string]string{})
+	if !strings.Contains(out.Err, "after 5 bytes: no byte came for too long") {
+		t.Errorf("error %q; want how far it came and that nothing came", out.Err)
+	}
 }
 
 func TestSyncStopsWhenItsContextEnds(t *testing.T) {

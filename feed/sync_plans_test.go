@@ -64,6 +64,37 @@ func TestJVNFilesAreCheckedAgainstTheirChecksums(t *testing.T) {
 	p.want(p.sync("jvn"), Updated, map[string]string{"jvndb_2029.rdf": "YEAR", "jvndb_latest.rdf": "new"})
 }
 
+func TestASizeThePublisherNamesIsHeldAgainstTheFile(t *testing.T) {
+	f := &files{content: map[string]string{
+		"feed/checksum.txt":        fmt.Sprintf(`[{"filename":"jvndb_2029.rdf","sha256":%q,"size":5}]`, sum("year")),
+		"rss/years/jvndb_2029.rdf": "year",
+	}}
+	p := newPublisher(t, "jvn", f.serve)
+	out := p.sync("jvn")
+	p.want(out, Failed, map[string]string{})
+	if !strings.Contains(out.Err, "4 bytes came, 5 were announced") {
+		t.Errorf("error %q; want both sizes", out.Err)
+	}
+}
+
+func TestTheStoragesOwnHashIsHeldAgainstTheFile(t *testing.T) {
+	hash := "crc32c=AAAAAA==,md5=XrY7u+Ae7tCTyyK7j1rNww==" // md5 of "hello world"
+	p := newPublisher(t, "osv/debian", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Goog-Hash", hash)
+		serveFile(w, r, `"1"`, "hello world")
+	})
+	p.want(p.sync("osv/debian"), Updated, map[string]string{"all.zip": "hello world"})
+	if filepath.Base(filepath.Dir(p.sync("osv/debian").Files[0])) != "debian" {
+		t.Error("the cache folder is not osv/debian")
+	}
+	p.dir, hash = t.TempDir(), "md5=AAAAAAAAAAAAAAAAAAAAAA=="
+	out := p.sync("osv/debian")
+	p.want(out, Failed, map[string]string{})
+	if !strings.Contains(out.Err, "MD5") {
+		t.Errorf("error %q", out.Err)
+	}
+}
+
 func gz(t *testing.T, s string) string {
 	t.Helper()
 	var b bytes.Buffer

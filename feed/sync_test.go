@@ -266,8 +266,10 @@ func TestSyncStartsAgainWhenTheRangeIsWrong(t *testing.T) {
 				return
 			}
 			lied = true
-			w.Header().Set("Content-Range", "bytes 7-399999/400000")
+			// As many bytes as are missing, but others.
+			w.Header().Set("Content-Range", "bytes 7-300006/400000")
 			w.WriteHeader(code)
+			_, _ = w.Write(bytes.Repeat([]byte("z"), 300_000))
 		})
 		p.want(p.sync("kev"), Updated, map[string]string{kevName: content})
 		if !lied {

@@ -120,6 +120,23 @@ func TestScannersAgreeWithThePageOnAllRealDescriptions(t *testing.T) {
 	t.Logf("%d descriptions", n)
 }
 
+func TestNoFrameOfARealCallTraceIsRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: reads all records once more; run without -short")
+	}
+	traces := 0
+	for in := range realInputs(t) {
+		if !strings.Contains(strings.ToLower(in.Details), "call trace") {
+			continue
+		}
+		traces++
+		if text := prepare(in.Title, in.Details); strings.Contains(text, "+0x") {
+			t.Errorf("%s: frames of its call trace are left in %q", in.id, text)
+		}
+	}
+	t.Logf("%d descriptions with a call trace", traces)
+}
+
 func FuzzScanners(f *testing.F) {
 	for _, e := range edges {
 		f.Add(e)

@@ -47,6 +47,8 @@ func cutTrace(b []byte) {
 		case startsAny(content, diagnoses):
 			if i := bytes.Index(line, []byte(" in ")); i >= 0 {
 				blank(line[i:])
+			} else if isFrame(content) {
+				blank(line)
 			}
 		case startsAny(content, traceMarks):
 			inTrace = true

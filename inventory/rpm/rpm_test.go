@@ -1,7 +1,6 @@
 package rpm
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,100 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	rpmdb "github.com/anchore/go-rpmdb/pkg"
 	"github.com/google/go-cmp/cmp"
-	_ "modernc.org/sqlite" // the driver go-rpmdb reads rpmdb.sqlite with
 
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/inventory/owner"
 	"github.com/kannuki/kannuki/inventory/rootfs"
 )
-
-// moduleDatabases are the real databases that go-rpmdb is tested with, of CentOS 5
-// to Fedora 35, in all three forms and both byte orders; read in its module folder.
-func moduleDatabases(t testing.TB) []string {
-	t.Helper()
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/go-rpmdb").Output()
-	if err != nil {
-		t.Skipf("SKIPPED: go list does not find go-rpmdb's databases: %v", err)
-	}
-	files, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "pkg/testdata/*/*"))
-	if len(files) == 0 {
-		t.Skip("SKIPPED: go-rpmdb's module has no databases in pkg/testdata")
-	}
-	return files
-}
-
-func parseFile(path string) (*Database, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return parse(bytes.NewReader(data), int64(len(data)), nil, path)
-}
-
-// TestAgreesWithGoRPMDB holds our reading of real databases against another reader's.
-func TestAgreesWithGoRPMDB(t *testing.T) {
-	forms := map[string]int{}
-	for _, path := range moduleDatabases(t) {
-		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
-			ours, err := parseFile(path)
-			if err != nil || len(ours.Unread) > 0 {
-				t.Fatalf("unread %v, %v", ours, err)
-			}
-			forms[filepath.Base(path)]++
-			want := theirs(t, path)
-			var got []string
-			for i, p := range ours.Packages {
-				got = append(got, fmt.Sprintf("%s %s %s %s %s %s %d", p.Name, p.Version, p.Arch, p.Vendor, p.Module, p.Source, bytes.Count(ours.files[i].names, []byte{0})))
-			}
-			slices.Sort(got)
-			slices.Sort(want)
-			if d := cmp.Diff(want, got); d != "" || len(got) == 0 {
-				t.Errorf("(-theirs +ours):\n%s", d)
-			}
-		})
-	}
-	for _, form := range []string{"Packages", "Packages.db", "rpmdb.sqlite"} {
-		if forms[form] == 0 {
-			t.Errorf("no database of the form %s was compared", form)
-		}
-	}
-}
-
-func theirs(t *testing.T, path string) []string {
-	t.Helper()
-	db, err := rpmdb.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	list, err := db.ListPackages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, p := range list {
-		if p.Name == "gpg-pubkey" {
-			continue
-		}
-		version := p.Version + "-" + p.Release
-		if p.EpochNum() > 0 {
-			version = fmt.Sprintf("%d:%s", p.EpochNum(), version)
-		}
-		source := strings.TrimSuffix(strings.TrimSuffix(p.SourceRpm, ".rpm"), ".src")
-		for range 2 {
-			if i := strings.LastIndexByte(source, '-'); i > 0 {
-				source = source[:i]
-			}
-		}
-		if source == "" {
-			source = p.Name
-		}
-		out = append(out, fmt.Sprintf("%s %s %s %s %s %s %d", p.Name, version, p.Arch, p.Vendor, p.Modularitylabel, source, len(p.BaseNames)))
-	}
-	return out
-}
 
 // build makes packages with rpmbuild and installs them into the database of root, in
 // the given form; it returns where that database is.

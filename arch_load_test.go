@@ -85,7 +85,7 @@ func (p *pkg) add(fset *token.FileSet, f *ast.File) {
 	for _, spec := range f.Imports {
 		path, _ := strconv.Unquote(spec.Path.Value)
 		rel, own := strings.CutPrefix(path, module+"/")
-		p.imports = append(p.imports, imported{rel, own, spec.Name != nil && spec.Name.Name == "_"})
+		p.imports = append(p.imports, imported{rel, own})
 	}
 	for _, d := range f.Decls {
 		fn, ok := d.(*ast.FuncDecl)
@@ -158,10 +158,6 @@ func own(path string) func(*pkg) {
 
 func lib(path string) func(*pkg) {
 	return func(p *pkg) { p.imports = append(p.imports, imported{path: path}) }
-}
-
-func blank(path string) func(*pkg) {
-	return func(p *pkg) { p.imports = append(p.imports, imported{path: path, blank: true}) }
 }
 
 func calls(names ...string) func(*pkg) { return func(p *pkg) { p.calls = names } }

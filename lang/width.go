@@ -67,6 +67,22 @@ func Cut(s string, cells int) string {
 	return head + "…"
 }
 
+// CutStart shortens s to at most cells by cutting its beginning, as suits paths.
+func CutStart(s string, cells int) string {
+	if Width(s) <= cells {
+		return s
+	}
+	if cells < 1 {
+		return ""
+	}
+	over := Width(s) - (cells - 1)
+	for over > 0 {
+		n, w := character(s)
+		s, over = s[n:], over-w
+	}
+	return "…" + s
+}
+
 // split divides s after the last whole character that fits into cells.
 func split(s string, cells int) (head, tail string) {
 	used, end := 0, 0

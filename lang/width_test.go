@@ -33,6 +33,20 @@ func TestCutNeverBreaksACharacter(t *testing.T) {
 	}
 }
 
+func TestCutStartKeepsTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		s     string
+		cells int
+		want  string
+	}{
+		{"/var/a.json", 11, "/var/a.json"}, {"/var/a.json", 7, "…a.json"}, {"日本語", 5, "…本語"}, {"日本語", 4, "…語"}, {"e\u0301e\u0301", 1, "…"}, {"abc", 0, ""},
+	} {
+		if got := CutStart(c.s, c.cells); got != c.want {
+			t.Errorf("CutStart(%q, %d) = %q, want %q", c.s, c.cells, got, c.want)
+		}
+	}
+}
+
 func TestWrapBreaksEnglishAtWordsAndJapaneseByKinsoku(t *testing.T) {
 	for _, c := range []struct {
 		s     string
@@ -83,6 +97,9 @@ func FuzzWrap(f *testing.F) {
 		}
 		if got, want := strings.ReplaceAll(strings.Join(lines, ""), " ", ""), strings.ReplaceAll(s, " ", ""); got != want {
 			t.Errorf("text became %q, was %q", got, want)
+		}
+		if c := CutStart(s, cells); Width(c) > max(cells, 0) || !utf8.ValidString(c) {
+			t.Errorf("CutStart(%q, %d) = %q", s, cells, c)
 		}
 		if c := Cut(s, cells); Width(c) > max(cells, 0) || !utf8.ValidString(c) {
 			t.Errorf("Cut(%q, %d) = %q", s, cells, c)

@@ -108,7 +108,8 @@ func (p *page) outcome(o feed.Outcome) {
 	if o.Rejected > 0 {
 		words = append(words, p.T("import.rejected", o.Rejected))
 	}
-	p.sides(style, sign+" "+o.File.Path, p.list(words))
+	said := p.list(words)
+	p.sides(style, sign+" "+lang.CutStart(lang.Clean(o.File.Path), p.width-lang.Width(said)-3), said)
 	var formats []string
 	for _, f := range slices.Sorted(maps.Keys(o.Formats)) {
 		formats = append(formats, p.T("import.format", string(f), o.Formats[f]))

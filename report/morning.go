@@ -27,6 +27,7 @@ type MorningOptions struct {
 const (
 	fullEntries    = 20 // urgent packages told with their reasons; further ones in short
 	regularEntries = 10 // packages of each regular decision
+	waitingEntries = 5  // of them, packages that wait for a fix
 	noFixNames     = 8  // packages named among those that cannot be fixed yet
 	examples       = 3  // examples of what could not be judged, per reason
 
@@ -111,7 +112,7 @@ func (p *page) summary(findings []triage.Finding, list []group) {
 		p.text(2, p.T("summary.nothing"))
 		return
 	}
-	perFinding, perPackage := map[triage.Action]int{}, map[triage.Action]int{}
+	perFinding, perPackage, repairable := map[triage.Action]int{}, map[triage.Action]int{}, map[triage.Action]int{}
 	most := 0
 	for _, f := range findings {
 		perFinding[f.Decision]++
@@ -119,15 +120,19 @@ func (p *page) summary(findings []triage.Finding, list []group) {
 	}
 	for _, g := range list {
 		perPackage[g.worst().Decision]++
+		if g.actionable() > 0 {
+			repairable[g.worst().Decision]++
+		}
 	}
 	t := table{indent: 2, columns: []column{{}, {head: p.T("head.decision")}, {head: p.T("head.when"), flex: true},
-		{head: p.T("head.packages"), right: true}, {head: p.T("head.findings"), right: true}, {}}}
+		{head: p.T("head.packages"), right: true}, {head: p.T("head.fixable"), right: true}, {head: p.T("head.findings"), right: true}, {}}}
 	for _, a := range actions(findings) {
 		s := plain
 		if perFinding[a] > 0 {
 			s = actionStyle(a)
 		}
-		t.add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)), p.Number(perPackage[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 16))
+		t.add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)),
+			p.Number(perPackage[a]), p.Number(repairable[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 12))
 	}
 	p.table(&t)
 }
@@ -144,7 +149,8 @@ func (p *page) word(prefix, value string) string {
 	return value
 }
 
-// entries lists packages under a heading per decision. Urgent ones are all named.
+// entries lists packages under a heading per decision. Urgent ones are all named; of
+// the others those come first that something can be done about today.
 func (p *page) entries(list []group, all bool) {
 	told := 0
 	for len(list) > 0 {
@@ -154,21 +160,56 @@ func (p *page) entries(list []group, all bool) {
 			n++
 		}
 		p.heading(p.T("entries.heading", p.decision(decision), n))
-		show := n
+		show, rest := list[:n], []group(nil)
 		if !urgent(decision) && !all {
-			show = min(n, regularEntries)
+			show, rest = regular(show)
 		}
-		for _, g := range list[:show] {
+		for _, g := range show {
 			told++
 			p.entry(g, all || (urgent(decision) && told <= fullEntries))
 			if all {
 				p.each(g)
 			}
 		}
-		if show < n {
-			p.text(3, p.T("entries.more", n-show, findingCount(list[show:n])))
-		}
+		p.more(rest)
 		list = list[n:]
+	}
+}
+
+// regular splits the packages of a decision that is not urgent into those to show and
+// those to fold: shown are the first that an update or a restart repairs, then, while
+// there is room, the worst of those that wait for a fix.
+func regular(list []group) (show, rest []group) {
+	var waiting []group
+	for _, g := range list {
+		switch {
+		case g.actionable() == 0:
+			waiting = append(waiting, g)
+		case len(show) < regularEntries:
+			show = append(show, g)
+		default:
+			rest = append(rest, g)
+		}
+	}
+	room := min(max(0, regularEntries-len(show)), waitingEntries, len(waiting))
+	return append(show, waiting[:room]...), append(rest, waiting[room:]...)
+}
+
+// more says how many packages were folded, apart for those that have no fix.
+func (p *page) more(rest []group) {
+	var fixable, waiting []group
+	for _, g := range rest {
+		if g.actionable() > 0 {
+			fixable = append(fixable, g)
+		} else {
+			waiting = append(waiting, g)
+		}
+	}
+	if len(fixable) > 0 {
+		p.text(3, p.T("entries.more", len(fixable), findingCount(fixable)))
+	}
+	if len(waiting) > 0 {
+		p.text(3, p.T("entries.waiting", len(waiting), findingCount(waiting)))
 	}
 }
 
@@ -214,6 +255,9 @@ func (p *page) facts(g group) []string {
 		facts = append(facts, p.T("fact.coverage", p.word("effect.", string(f.Coverage))))
 	}
 	facts = append(facts, p.decision(f.Decision)+p.due(g))
+	if n := g.actionable(); n > 0 && n < len(g.findings) {
+		facts = append(facts, p.T("fact.fixes", n, len(g.findings)))
+	}
 	return facts
 }
 

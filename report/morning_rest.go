@@ -48,13 +48,7 @@ func (p *page) noFix(list []group) {
 	findings := 0
 	var names []string
 	for _, g := range list {
-		n := 0
-		for _, f := range g.findings {
-			if f.FixedVersion == "" && f.State == "" {
-				n++
-			}
-		}
-		if n > 0 {
+		if n := len(g.findings) - g.actionable(); n > 0 {
 			names = append(names, p.T("nofix.package", g.name, n))
 			findings += n
 		}
@@ -75,8 +69,7 @@ func (p *page) notJudged(list []triage.NotJudged, all bool) {
 	}
 	byCode := map[string][]triage.NotJudged{}
 	for _, n := range list {
-		code := cmp.Or(n.Code, n.Text)
-		byCode[code] = append(byCode[code], n)
+		byCode[likeness(n)] = append(byCode[likeness(n)], n)
 	}
 	codes := slices.SortedFunc(maps.Keys(byCode), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(len(byCode[a]), len(byCode[b])), cmp.Compare(a, b))
@@ -89,6 +82,15 @@ func (p *page) notJudged(list []triage.NotJudged, all bool) {
 	for _, code := range codes {
 		p.item(2, p.Number(len(byCode[code]))+"  ", p.unjudged(byCode[code], show))
 	}
+}
+
+// likeness is what things that could not be judged for the same reason share: the
+// reason's code and its last argument (the first names the thing itself).
+func likeness(n triage.NotJudged) string {
+	if len(n.Args) < 2 {
+		return cmp.Or(n.Code, n.Text)
+	}
+	return n.Code + "\x00" + n.Args[len(n.Args)-1]
 }
 
 // unjudged is one kind of reason with the things it holds for.

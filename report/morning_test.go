@@ -57,3 +57,46 @@ func TestTheOrderOfFindingsDoesNotChangeTheReport(t *testing.T) {
 		t.Error("the same findings in another order print differently")
 	}
 }
+
+// What an administrator can do today comes before what nothing repairs.
+func TestRegularPackagesThatCanBeRepairedComeFirst(t *testing.T) {
+	scan := manyScan(3000)
+	var b strings.Builder
+	if err := Morning(&b, scan, lang.New("en"), MorningOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, regular, ok := strings.Cut(b.String(), "\nscheduled: ")
+	if !ok {
+		t.Fatalf("no section for scheduled packages\n%s", b.String())
+	}
+	regular, _, _ = strings.Cut(regular, "\n\n")
+	waiting := false
+	for _, line := range strings.Split(regular, "\n") {
+		if strings.Contains(line, "->") {
+			if waiting && !strings.Contains(line, "no fix yet") {
+				t.Errorf("a package with a fix comes after one without: %q", line)
+			}
+			waiting = waiting || strings.Contains(line, "no fix yet")
+		}
+	}
+}
+
+// Every finding is either shown or counted among the folded ones.
+func TestFoldedAndShownPackagesAddUp(t *testing.T) {
+	for _, n := range []int{1, 40, 3000} {
+		list := groups(manyScan(n).Findings)
+		byDecision := map[string][]group{}
+		for _, g := range list {
+			byDecision[string(g.worst().Decision)] = append(byDecision[string(g.worst().Decision)], g)
+		}
+		for decision, all := range byDecision {
+			show, rest := regular(all)
+			if len(show)+len(rest) != len(all) || findingCount(show)+findingCount(rest) != findingCount(all) {
+				t.Errorf("%d findings, %s: %d shown and %d folded of %d packages", n, decision, len(show), len(rest), len(all))
+			}
+			if len(show) > regularEntries {
+				t.Errorf("%d findings, %s: %d packages shown", n, decision, len(show))
+			}
+		}
+	}
+}

@@ -99,6 +99,17 @@ type group struct {
 
 func (g group) worst() triage.Finding { return g.findings[0] }
 
+// actionable counts the findings an update, a restart or a reboot repairs today.
+func (g group) actionable() int {
+	n := 0
+	for _, f := range g.findings {
+		if f.FixedVersion != "" || f.State != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // groups gathers findings by source package and version, most urgent first.
 func groups(findings []triage.Finding) []group {
 	type key struct{ name, version string }

@@ -4,7 +4,11 @@
 // "unknown", never "no"; where the difference matters a field says so.
 package host
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 // Inventory is one server at one moment.
 type Inventory struct {
@@ -142,3 +146,12 @@ func (p *Package) SameUnit(q *Package) bool {
 
 // Importances are the words for Host.Importance, least first: SSVC's human impact.
 var Importances = []string{"low", "medium", "high", "very-high"}
+
+// ComparePackages is the order inventories list packages in: what was built from one
+// source stands together, so that triage need not sort a whole fleet again.
+func ComparePackages(a, b *Package) int {
+	return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.SourceVersion, b.SourceVersion),
+		strings.Compare(a.Kind, b.Kind), strings.Compare(a.Module, b.Module), strings.Compare(a.Ecosystem, b.Ecosystem),
+		strings.Compare(a.CPE, b.CPE), strings.Compare(a.Name, b.Name), strings.Compare(a.Arch, b.Arch),
+		strings.Compare(a.Version, b.Version), strings.Compare(a.PURL, b.PURL))
+}

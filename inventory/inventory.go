@@ -156,8 +156,5 @@ func (c *collector) snapshot(ctx context.Context) (*services.Snapshot, error) {
 
 // sortPackages puts packages in an order that does not depend on the database's.
 func sortPackages(packages []host.Package) {
-	slices.SortStableFunc(packages, func(a, b host.Package) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch),
-			cmp.Compare(a.Version, b.Version), cmp.Compare(a.PURL, b.PURL))
-	})
+	slices.SortStableFunc(packages, func(a, b host.Package) int { return host.ComparePackages(&a, &b) })
 }

@@ -14,10 +14,11 @@ import (
 // judgeComponents matches by CPE what no distribution record covers: components of an
 // SBOM that carry a CPE. Distribution packages are never matched this way: their
 // back-ported fixes make upstream version ranges wrong.
-func (j *judging) judgeComponents(ctx context.Context) error {
+func (j *judging) judgeComponents(ctx context.Context, all []unit) error {
 	var units []*unit
 	var names []string
-	for _, u := range unitsOf(nil, j.inv.Packages) {
+	for i := range all {
+		u := &all[i]
 		if u.kind != "component" || len(u.ecosystems) > 0 {
 			continue
 		}
@@ -27,7 +28,7 @@ func (j *judging) judgeComponents(ctx context.Context) error {
 			continue
 		}
 		u.groups = map[situation]*group{}
-		units = append(units, &u)
+		units = append(units, u)
 		names = append(names, name)
 	}
 	if len(units) == 0 {

@@ -122,7 +122,7 @@ func (j *judging) run(ctx context.Context) error {
 	if err := j.judgeWindows(ctx); err != nil {
 		return err
 	}
-	if err := j.judgeComponents(ctx); err != nil {
+	if err := j.judgeComponents(ctx, units); err != nil {
 		return err
 	}
 	t := &j.verdict.Totals

@@ -54,9 +54,7 @@ func (e *Engine) decide(f *Finding, in Inputs, s situation, d *Digest, p host.Pr
 		f.Unguarded = guarded.Unguarded
 	}
 	f.Reasons = append(f.Reasons, guarded.Reasons...)
-	if slices.Contains(f.Types, vuln.DoS) {
-		f.Advice = append(f.Advice, Reason{Step: "coverage", Code: CodeGateway})
-	}
+	f.Advice = GatewayAdvice(d.Typings)
 }
 
 // lowest is Small for any known exposure.

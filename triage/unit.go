@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -67,29 +66,15 @@ func (u *unit) appendKey(key []byte) []byte {
 // unitsOf groups installed packages into units, sorted by source and version.
 func unitsOf(ecosystems []string, packages []host.Package) []unit {
 	packages = unsigned(packages)
-	order := func(a, b host.Package) int {
-		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.SourceVersion, b.SourceVersion),
-			strings.Compare(a.Kind, b.Kind), strings.Compare(a.Module, b.Module), strings.Compare(a.Ecosystem, b.Ecosystem),
-			strings.Compare(a.CPE, b.CPE), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
-	}
-	if !slices.IsSortedFunc(packages, order) {
-		packages = slices.SortedFunc(slices.Values(packages), order)
-	}
 	units := make([]unit, 0, len(packages))
-	all := make([]binary, 0, len(packages))
-	for i := range packages {
+	all := make([]binary, 0, len(packages)) // never grows: units hold parts of it
+	var last *host.Package
+	for _, i := range sorted(packages) {
 		p := &packages[i]
-		if i == 0 || !p.SameUnit(&packages[i-1]) {
-			u := unit{ecosystems: ecosystems, kind: p.Kind, source: p.Source, sourceVersion: p.SourceVersion,
-				module: stream(p.Module), cpe: p.CPE}
-			switch {
-			case p.Ecosystem != "":
-				u.ecosystems = []string{p.Ecosystem}
-			case p.Kind == "component":
-				u.ecosystems = nil // no distribution speaks of it
-			}
-			units = append(units, u)
+		if last == nil || !p.SameUnit(last) {
+			units = append(units, newUnit(ecosystems, p))
 		}
+		last = p
 		all = append(all, binary{p.Name, p.Version, p.Arch})
 		u := &units[len(units)-1]
 		first := len(all) - len(u.binaries) - 1
@@ -98,8 +83,37 @@ func unitsOf(ecosystems []string, packages []host.Package) []unit {
 	return units
 }
 
+// sorted are the indices of packages in the order of their units. The packages stay
+// where they are: moving them costs more than all the matching.
+func sorted(packages []host.Package) []int32 {
+	indices := make([]int32, len(packages))
+	for i := range indices {
+		indices[i] = int32(i)
+	}
+	order := func(i, j int32) int { return host.ComparePackages(&packages[i], &packages[j]) }
+	if !slices.IsSortedFunc(indices, order) {
+		slices.SortFunc(indices, order)
+	}
+	return indices
+}
+
+func newUnit(ecosystems []string, p *host.Package) unit {
+	u := unit{ecosystems: ecosystems, kind: p.Kind, source: p.Source, sourceVersion: p.SourceVersion,
+		module: stream(p.Module), cpe: p.CPE}
+	switch {
+	case p.Ecosystem != "":
+		u.ecosystems = []string{p.Ecosystem}
+	case p.Kind == "component":
+		u.ecosystems = nil // no distribution speaks of it
+	}
+	return u
+}
+
 // stream cuts rpm's modularity label "nodejs:18:8060020…:…" to "nodejs:18".
 func stream(label string) string {
+	if label == "" {
+		return ""
+	}
 	parts := strings.SplitN(label, ":", 3)
 	return strings.Join(parts[:min(2, len(parts))], ":")
 }

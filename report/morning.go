@@ -132,7 +132,7 @@ func (p *page) summary(findings []triage.Finding, list []group) {
 			s = actionStyle(a)
 		}
 		t.add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)),
-			p.Number(perPackage[a]), p.Number(repairable[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 12))
+			p.Number(perPackage[a]), p.Number(repairable[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 10))
 	}
 	p.table(&t)
 }

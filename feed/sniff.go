@@ -12,6 +12,9 @@ import (
 // kilobytes of binaries before it says its id.
 const sniffLen = 256 << 10
 
+// byteOrderMark is what some programs put before UTF-8. No decoder sees it.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // container is what a file is packed in.
 type container string
 
@@ -46,7 +49,7 @@ func packing(head []byte) container {
 // sniff recognises the format of a document by its beginning. Where it is none of
 // ours, why says what it is instead, as precisely as it can be told.
 func sniff(head []byte) (f Format, why string) {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
+	head = bytes.TrimPrefix(head, []byte(byteOrderMark))
 	text := bytes.TrimLeft(head, " \t\r\n")
 	switch {
 	case len(text) == 0:

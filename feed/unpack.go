@@ -80,6 +80,11 @@ func (u *unpacker) decode(o *output, d document, head []byte) error {
 		o.leave(why, 1)
 		return nil
 	}
+	if bytes.HasPrefix(head, []byte(byteOrderMark)) {
+		if _, err := io.CopyN(io.Discard, d.r, int64(len(byteOrderMark))); err != nil {
+			return err
+		}
+	}
 	// The decoder works for some time on what it has buffered; the output's context
 	// stops it at the latest when it hands over.
 	notes := map[string]int{}
@@ -229,7 +234,8 @@ type errReader struct{ err error }
 
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }
 
-// trailer tells whether the last 512 bytes that came were zeros, as at a tar's end.
+// trailer tells whether the last bytes that came were two blocks of zeros, as at a
+// tar's end. archive/tar also takes a tar for whole that stops behind any member.
 type trailer struct {
 	r     io.Reader
 	zeros int64
@@ -248,7 +254,7 @@ func (t *trailer) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *trailer) zero() bool { return t.zeros >= 512 }
+func (t *trailer) zero() bool { return t.zeros >= 2*512 }
 
 // inside is the document of an archive member. Its name is refused if it points out
 // of the archive: we write no member to disk, but who ships such a name means harm.

@@ -135,10 +135,31 @@ func (c *collector) running(ctx context.Context) error {
 	c.inv.Kernel, unread = images.Resolve(index.Owner)
 	c.inv.Unread = append(c.inv.Unread, unread...)
 	if snapshot != nil {
-		c.inv.Processes = snapshot.Processes(index.Owner)
+		known := &knowledge{Index: index, c: c}
+		c.inv.Processes = snapshot.Processes(known)
 		c.inv.Unread = append(c.inv.Unread, snapshot.Unread...)
 	}
 	return nil
+}
+
+// knowledge is what the package managers of this machine know (services.Packages).
+type knowledge struct {
+	*owner.Index
+	c       *collector
+	history *dpkg.History // read when first asked for: most machines run nothing old
+}
+
+// VersionAt asks the package manager's log.
+func (k *knowledge) VersionAt(p *host.Package, at time.Time) string {
+	if p.Kind != "dpkg" {
+		return ""
+	}
+	if k.history == nil {
+		var unread []host.Unread
+		k.history, unread = dpkg.ReadHistory(k.c.root, time.Local)
+		k.c.inv.Unread = append(k.c.inv.Unread, unread...)
+	}
+	return k.history.VersionAt(p, at)
 }
 
 // snapshot reads processes; nil for a mounted root, where nothing runs.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kannuki/kannuki/host"
 )
@@ -29,13 +30,20 @@ type Snapshot struct {
 	processes []process
 }
 
+// Packages is what package managers know. Owner returns the package that owns a
+// path, or nil; VersionAt its version at a moment, or "" when nobody can tell.
+type Packages interface {
+	Owner(path string) *host.Package
+	VersionAt(p *host.Package, at time.Time) string
+}
+
 // process is one running process, with what is needed to name its packages.
 type process struct {
 	host.Process
-	started  uint64   // clock ticks since boot
-	mapped   []string // executable mappings, without duplicates
-	replaced []string // of those, the ones that are no longer what is on disk
-	foreign  bool     // runs from another root: its paths mean nothing here
+	started  time.Time // zero when unknown
+	mapped   []string  // executable mappings, without duplicates
+	replaced []string  // of those, the ones that are no longer what is on disk
+	foreign  bool      // runs from another root: its paths mean nothing here
 }
 
 // Read takes a snapshot from proc (usually Proc). users maps user ids to names.
@@ -66,6 +74,7 @@ func Read(ctx context.Context, proc string, users map[string]string) (*Snapshot,
 type reader struct {
 	proc     string
 	users    map[string]string
+	boot     time.Time
 	ownMount string
 	ownRoot  fileID
 	sockets  sockets
@@ -99,8 +108,11 @@ func (r *reader) pids() ([]int, error) {
 	return pids, nil
 }
 
-// self notes which mount namespace and root we are in, to tell containers apart.
+// self notes when the machine was started, and which mount namespace and root we
+// are in, to tell containers apart.
 func (r *reader) self() {
+	machine, _ := os.ReadFile(r.proc + "/stat")
+	r.boot = bootTime(string(machine))
 	r.ownMount, _ = os.Readlink(r.proc + "/self/ns/mnt")
 	if r.ownMount == "" {
 		r.ownMount, _ = os.Readlink(r.path(os.Getpid(), "ns/mnt"))
@@ -124,7 +136,7 @@ func (r *reader) process(pid int) (p process, ok bool) {
 	if denied && isKernelThread(stat) {
 		return p, false
 	}
-	p.started = startTime(stat)
+	p.started = r.startTime(stat)
 	p.foreign = r.isForeign(pid)
 	if p.foreign {
 		r.foreign++
@@ -166,9 +178,26 @@ func isKernelThread(stat string) bool {
 	return flags&pfKthread != 0
 }
 
-func startTime(stat string) uint64 {
-	ticks, _ := strconv.ParseUint(statField(stat, 22), 10, 64)
-	return ticks
+// startTime is when the process began: field 22, in ticks since boot. The kernel
+// shows a hundred a second on every architecture (USER_HZ).
+func (r *reader) startTime(stat string) time.Time {
+	ticks, err := strconv.ParseInt(statField(stat, 22), 10, 64)
+	if err != nil || r.boot.IsZero() {
+		return time.Time{}
+	}
+	return r.boot.Add(time.Duration(ticks) * (time.Second / 100))
+}
+
+// bootTime reads when the machine was started from proc_stat(5).
+func bootTime(stat string) time.Time {
+	for line := range strings.Lines(stat) {
+		if rest, ok := strings.CutPrefix(line, "btime "); ok {
+			if seconds, err := strconv.ParseInt(strings.TrimSpace(rest), 10, 64); err == nil {
+				return time.Unix(seconds, 0)
+			}
+		}
+	}
+	return time.Time{}
 }
 
 // statField returns field n, counted from 1 as in proc_pid_stat(5), n > 2. Field 2
@@ -249,6 +278,7 @@ func (s *Snapshot) Paths() []string {
 			seen[m] = true
 		}
 		for _, m := range p.replaced {
+			seen[m] = true
 			for _, alias := range sonames(m) {
 				seen[alias] = true
 			}
@@ -263,13 +293,13 @@ func (s *Snapshot) Paths() []string {
 }
 
 // Processes are those that listen, run replaced code or belong to a package, in
-// order of their ids. owner returns the package that owns a path, or nil.
-func (s *Snapshot) Processes(owner func(path string) *host.Package) []host.Process {
+// order of their ids.
+func (s *Snapshot) Processes(packages Packages) []host.Process {
 	out := []host.Process{}
 	for i := range s.processes {
 		p := &s.processes[i]
 		if !p.foreign {
-			p.name(owner)
+			p.name(packages)
 		}
 		if len(p.Listeners) > 0 || len(p.Replaced) > 0 || p.Package != "" {
 			out = append(out, p.Process)
@@ -279,21 +309,24 @@ func (s *Snapshot) Processes(owner func(path string) *host.Package) []host.Proce
 }
 
 // name fills in the packages of p's files.
-func (p *process) name(owner func(string) *host.Package) {
-	if o := owner(p.Exe); o != nil {
+func (p *process) name(packages Packages) {
+	if o := packages.Owner(p.Exe); o != nil {
 		p.Package = o.Name
 	}
 	libraries := map[string]bool{}
 	for _, m := range p.mapped {
-		if o := owner(m); o != nil {
+		if o := packages.Owner(m); o != nil {
 			libraries[o.Name] = true
 		}
 	}
-	for _, m := range p.replaced {
+	for _, m := range p.replaced { // the version is that of the start: what was mapped later is not older
 		r := host.Replaced{Path: m}
 		for _, alias := range append([]string{m}, sonames(m)...) {
-			if o := owner(alias); o != nil {
+			if o := packages.Owner(alias); o != nil {
 				r.Package = o.Name
+				if !p.started.IsZero() {
+					r.Version = packages.VersionAt(o, p.started)
+				}
 				libraries[o.Name] = true
 				break
 			}

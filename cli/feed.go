@@ -21,7 +21,7 @@ func (a *app) feedCommand() *cobra.Command {
 		Args:    a.noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.feedImportCommand(), a.feedStatusCommand())
+	cmd.AddCommand(a.feedSyncCommand(), a.feedImportCommand(), a.feedStatusCommand())
 	return cmd
 }
 
@@ -62,6 +62,11 @@ func (a *app) importPaths(ctx context.Context, s store.Store, paths []string, as
 	if err != nil {
 		return err
 	}
+	return a.brokenFiles(outcomes)
+}
+
+// brokenFiles is an error when a file was broken; the outcomes have been printed.
+func (a *app) brokenFiles(outcomes []feed.Outcome) error {
 	broken := 0
 	for _, o := range outcomes {
 		if o.Status == feed.Failed {

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -49,7 +51,9 @@ func (u *unpacker) read(o *output, d document) error {
 	case tarred:
 		return u.eachTar(d, func(m document, _ int64) error { return u.member(o, m) })
 	case plain:
-		d.r = &single{r: d.r, b: u.budget}
+		if _, small := d.r.(*bytes.Buffer); !small {
+			d.r = &single{r: d.r, b: u.budget}
+		}
 		return u.decode(o, d, head)
 	default:
 		return u.unpack(d, kind, func(inner document) error { return u.read(o, inner) })
@@ -315,9 +319,41 @@ func (u *unpacker) openZip(r io.ReaderAt, size int64) (*zip.Reader, error) {
 	if int64(len(z.File)) > u.members {
 		return nil, u.refuse("more than %d archive members", u.members)
 	}
-	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
+	pool := &inflaters{}
+	z.RegisterDecompressor(zip.Deflate, pool.open)
 	return z, nil
 }
+
+// inflaters are used again from member to member: a new one for each would cost
+// more than what most members hold.
+type inflaters struct{ free sync.Pool }
+
+func (p *inflaters) open(r io.Reader) io.ReadCloser {
+	if f, ok := p.free.Get().(io.ReadCloser); ok {
+		if f.(flate.Resetter).Reset(r, nil) == nil {
+			return &inflater{f, p}
+		}
+	}
+	return &inflater{flate.NewReader(r), p}
+}
+
+type inflater struct {
+	io.ReadCloser
+	from *inflaters
+}
+
+// Close gives the inflater back; it must not be used afterwards.
+func (i *inflater) Close() error {
+	err := i.ReadCloser.Close()
+	i.from.free.Put(i.ReadCloser)
+	i.ReadCloser = closed{}
+	return err
+}
+
+type closed struct{}
+
+func (closed) Read([]byte) (int, error) { return 0, os.ErrClosed }
+func (closed) Close() error             { return nil }
 
 // smallMember is what is read into memory before it is looked at.
 const smallMember = 8 << 20

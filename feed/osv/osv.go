@@ -47,7 +47,18 @@ type document struct {
 		Type string `json:"type"`
 		URL  string `json:"url"`
 	} `json:"references"`
-	Database json.RawMessage `json:"database_specific"`
+	Database raw `json:"database_specific"`
+}
+
+// raw is a value left undecoded. Unlike json.RawMessage it is no copy but a part of
+// the document's bytes, which outlive the decoding: most of a distribution's bytes
+// are lists of versions that are seldom needed.
+type raw []byte
+
+// UnmarshalJSON keeps the place of the value.
+func (r *raw) UnmarshalJSON(value []byte) error {
+	*r = value
+	return nil
 }
 
 type severity struct {
@@ -71,10 +82,8 @@ type affected struct {
 			Limit        string `json:"limit"`
 		} `json:"events"`
 	} `json:"ranges"`
-	// Versions stay undecoded: they are most of a distribution's bytes and seldom needed.
-	Versions  json.RawMessage `json:"versions"`
-	Ecosystem json.RawMessage `json:"ecosystem_specific"`
-	Database  json.RawMessage `json:"database_specific"`
+	Versions  raw `json:"versions"`
+	Ecosystem raw `json:"ecosystem_specific"`
 }
 
 // Decode reads one OSV record from r and hands it to emit. A record that is sound

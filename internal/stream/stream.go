@@ -5,6 +5,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,8 +44,12 @@ var (
 	errLarge = fmt.Errorf("one value is larger than %d MiB", MaxValue>>20)
 )
 
-// ReadAll reads a document of one record whole, at most MaxValue bytes of it.
+// ReadAll reads a document of one record whole, at most MaxValue bytes of it. What a
+// *bytes.Buffer holds is not copied: it is good until the buffer is used again.
 func ReadAll(r io.Reader) ([]byte, error) {
+	if b, ok := r.(*bytes.Buffer); ok && b.Len() <= MaxValue {
+		return b.Next(b.Len()), nil
+	}
 	data, err := io.ReadAll(io.LimitReader(r, MaxValue+1))
 	if err != nil {
 		return nil, &Error{int64(len(data)), err}
@@ -62,9 +67,12 @@ func Mismatch(err error) bool {
 	return errors.As(err, &shape)
 }
 
-// Unmarshal decodes data, one whole document, into v. Its errors are *Error
-// unless they are a Mismatch.
+// Unmarshal decodes data, one whole document that is an object, into v. Its errors
+// are *Error unless they are a Mismatch.
 func Unmarshal(data []byte, v any) error {
+	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] != '{' {
+		return Errorf(int64(len(data)-len(text)), "expected an object, found %.10q", text)
+	}
 	err := json.Unmarshal(data, v)
 	var syntax *json.SyntaxError
 	switch {

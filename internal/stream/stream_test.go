@@ -100,7 +100,7 @@ func TestReasonOfTheReaderBelowIsKept(t *testing.T) {
 
 func TestUnmarshalNamesTheByteOfASyntaxErrorAndOfACut(t *testing.T) {
 	var v struct{ A int }
-	for text, at := range map[string]int64{`{"A": 1`: 7, `{"A": x}`: 7, `{} {}`: 4} {
+	for text, at := range map[string]int64{`{"A": 1`: 7, `{"A": x}`: 7, `{} {}`: 4, ` [1]`: 1, `77`: 0} {
 		err := Unmarshal([]byte(text), &v)
 		var place *Error
 		if !errors.As(err, &place) || place.At != at {

@@ -1,6 +1,7 @@
 package osv
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -46,29 +47,29 @@ func homeOf(id string) (home, bool) {
 	return best, best.prefix != ""
 }
 
-// source names the database the record is at home in: by its id's prefix; for a
-// plain CVE id, which several exporters use, by whom its packages belong to, with
-// Debian first because its export mixes others' packages into its own records;
-// last by the first ecosystem. A record of commits only is "osv/git".
+// source names the database the record is at home in: by its id's prefix. A plain
+// CVE id has several exporters. Debian's puts Alpine's packages (and commits) into its
+// own records; of all others the first ecosystem counts, so that a vendor who rebuilds
+// packages of many distributions does not pass for Debian. A record of commits only is
+// "osv/git".
 func (d *document) source() string {
 	if h, ok := homeOf(d.ID); ok {
 		return "osv/" + h.name
 	}
-	first := ""
+	first, debian, others := "", false, false
 	for i := range d.Affected {
 		p := d.Affected[i].Package
 		if p == nil || p.Ecosystem == "" {
 			continue
 		}
 		name := familyName(p.Ecosystem)
-		if name == "debian" {
-			return "osv/debian"
-		}
-		if first == "" {
-			first = name
-		}
+		first = cmp.Or(first, name)
+		debian = debian || name == "debian"
+		others = others || name != "debian" && name != "alpine"
 	}
 	switch {
+	case debian && !others:
+		return "osv/debian"
 	case first != "":
 		return "osv/" + first
 	case len(d.Affected) > 0:

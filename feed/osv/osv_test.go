@@ -90,6 +90,7 @@ func TestSourceIsTheDatabaseTheRecordIsAtHomeIn(t *testing.T) {
 	}
 	for _, c := range []struct{ id, affected, want string }{
 		{"CVE-2031-1000", entry("Alpine:v3.20") + "," + entry("Debian:12"), "osv/debian"},
+		{"CVE-2031-1000", entry("centos:7") + "," + entry("Debian:12"), "osv/centos"},
 		{"CVE-2031-1000", entry("Alpine:v3.20"), "osv/alpine"},
 		{"CVE-2031-1000", `{"ranges":[]}`, "osv/git"},
 		{"CVE-2031-1000", ``, "osv"},

@@ -63,10 +63,10 @@ func choose(tag string) string {
 // checked by the tests: one that does not parse is a programming error.
 func catalogue(name string) map[string]string {
 	messages := map[string]string{}
-	parts, err := fs.Glob(files, name+"*.json")
+	parts, _ := fs.Glob(files, name+"*.json") // fails on a bad pattern only
 	for _, part := range parts {
-		var data []byte
-		if data, err = files.ReadFile(part); err == nil {
+		data, err := files.ReadFile(part)
+		if err == nil {
 			err = json.Unmarshal(data, &messages)
 		}
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/kannuki/kannuki/store"
 )
@@ -125,6 +125,3 @@ func (db *DB) Close() error {
 	}
 	return first
 }
-
-// The driver's error type is named so that the import is not only for its effect.
-type driverError = sqlite.Error

@@ -83,6 +83,7 @@ type app struct {
 	flags struct {
 		db, lang, color string
 	}
+	exclusives []exclusiveFlags
 }
 
 // usageError is a mistake in the arguments.
@@ -138,31 +139,29 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.flags.db, "db", "", a.T("cli.flag.db"))
 	flags.StringVar(&a.flags.lang, "lang", "", a.T("cli.flag.lang"))
 	flags.StringVar(&a.flags.color, "color", "auto", a.T("cli.flag.color"))
-	root.PersistentFlags().BoolP("help", "h", false, a.T("cli.flag.help"))
+	flags.BoolP("help", "h", false, a.T("cli.flag.help"))
+	root.Flags().BoolP("version", "v", false, a.T("cli.flag.version"))
 	root.PersistentPreRunE = a.checkGlobals
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.SetUsageTemplate(a.usageTemplate())
+	root.SetFlagErrorFunc(a.flagError)
+	root.SetHelpFunc(a.printHelp)
 	root.AddCommand(a.scanCommand(), a.newCommand(), a.showCommand(), a.reportCommand(), a.inventoryCommand(), a.feedCommand())
-	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Short: a.T("cli.help.short"), RunE: func(cmd *cobra.Command, args []string) error {
-		target, _, err := root.Find(args)
-		if err != nil {
-			return usagef(cmd, "%s", a.T("cli.unknown-command", strings.Join(args, " ")))
-		}
-		return target.Help()
-	}})
+	root.SetHelpCommand(a.helpCommand(root))
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.SuggestionsMinimumDistance = 2
+	}
 	return root
 }
 
-// checkGlobals refuses global flag values that mean nothing.
+// checkGlobals refuses global flag values that mean nothing, and flags that exclude
+// each other.
 func (a *app) checkGlobals(cmd *cobra.Command, _ []string) error {
 	if a.flags.lang != "" && !slices.Contains(lang.Languages, a.flags.lang) {
-		return usagef(cmd, "%s", a.T("cli.unknown-value", "--lang", a.flags.lang, strings.Join(lang.Languages, ", ")))
+		return usagef(cmd, "%s", a.T("cli.unknown-value", "--lang", a.flags.lang, a.list(lang.Languages)))
 	}
-	switch a.flags.color {
-	case "auto", "always", "never":
-		return nil
+	if colors := []string{"auto", "always", "never"}; !slices.Contains(colors, a.flags.color) {
+		return usagef(cmd, "%s", a.T("cli.unknown-value", "--color", a.flags.color, a.list(colors)))
 	}
-	return usagef(cmd, "%s", a.T("cli.unknown-value", "--color", a.flags.color, "auto, always, never"))
+	return a.checkExclusive(cmd)
 }
 
 // noArgs refuses arguments; for a parent command that is an unknown subcommand.
@@ -171,11 +170,7 @@ func (a *app) noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if cmd.HasSubCommands() {
-		text := a.T("cli.unknown-command", args[0])
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			text += " " + a.T("cli.did-you-mean", strings.Join(near, ", "))
-		}
-		return usagef(cmd, "%s", text)
+		return a.unknownCommand(cmd, args[0], args)
 	}
 	return usagef(cmd, "%s", a.T("cli.no-arguments", args[0]))
 }
@@ -188,26 +183,6 @@ func (a *app) oneArg(name string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-func (a *app) usageTemplate() string {
-	return `{{if .Runnable}}` + a.T("cli.usage") + `
-  {{.UseLine}}
-{{end}}{{if .HasAvailableSubCommands}}
-` + a.T("cli.commands") + `{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
-{{end}}{{if .HasAvailableLocalFlags}}
-` + a.T("cli.flags") + `
-{{.LocalFlags.FlagUsagesWrapped 78 | trimTrailingWhitespaces}}
-{{end}}{{if .HasAvailableInheritedFlags}}
-` + a.T("cli.global-flags") + `
-{{.InheritedFlags.FlagUsagesWrapped 78 | trimTrailingWhitespaces}}
-{{end}}{{if .HasExample}}
-` + a.T("cli.examples") + `
-{{.Example}}
-{{end}}
-` + a.T("cli.exit-codes") + `
-`
 }
 
 // database is the path of the store.

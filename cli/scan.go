@@ -28,7 +28,7 @@ func (a *app) subjectFlags(cmd *cobra.Command, s *subject) {
 	cmd.Flags().StringVar(&s.root, "root", "", a.T("cli.flag.root"))
 	cmd.Flags().StringVar(&s.file, "inventory", "", a.T("cli.flag.inventory"))
 	cmd.Flags().StringVar(&s.hostName, "sample-host", "", a.T("cli.flag.sample-host"))
-	cmd.MarkFlagsMutuallyExclusive("root", "inventory", "sample-host")
+	a.exclusive(cmd, "root", "inventory", "sample-host")
 }
 
 // inventory reads the host the flags name; this machine where they name none.
@@ -94,25 +94,25 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.StringVar(&opt.table, "table", "ssvc", a.T("cli.flag.table"))
 	flags.StringVar(&opt.tableFile, "table-file", "", a.T("cli.flag.table-file"))
 	flags.StringVar(&opt.importance, "importance", "", a.T("cli.flag.importance"))
-	cmd.MarkFlagsMutuallyExclusive("json", "sarif", "openvex", "cyclonedx", "all")
-	cmd.MarkFlagsMutuallyExclusive("table", "table-file")
+	a.exclusive(cmd, "json", "sarif", "openvex", "cyclonedx", "all")
+	a.exclusive(cmd, "table", "table-file")
 	return cmd
 }
 
 func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
 	ctx := cmd.Context()
+	if opt.importance != "" && !slices.Contains(host.Importances, opt.importance) {
+		return usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.list(host.Importances)))
+	}
 	table, err := a.decisionTable(cmd, opt)
 	if err != nil {
 		return err
 	}
 	var threshold triage.Action
 	if opt.failOn != "" {
-		if threshold, err = triage.ParseAction(opt.failOn); err != nil {
-			return usagef(cmd, "--fail-on: %w", err)
+		if threshold, err = a.threshold(cmd, table, opt.failOn); err != nil {
+			return err
 		}
-	}
-	if opt.importance != "" && !slices.Contains(host.Importances, opt.importance) {
-		return usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.list(host.Importances)))
 	}
 	if err := a.loadSample(ctx, s); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (a *app) decisionTable(cmd *cobra.Command, opt scanOptions) (*triage.Table,
 	if opt.tableFile == "" {
 		table, err := triage.BuiltinTable(opt.table)
 		if err != nil {
-			return nil, usagef(cmd, "--table: %w", err)
+			return nil, usagef(cmd, "%s", a.T("cli.unknown-value", "--table", opt.table, a.list(triage.TableNames)))
 		}
 		return table, nil
 	}
@@ -176,6 +176,20 @@ func (a *app) decisionTable(cmd *cobra.Command, opt scanOptions) (*triage.Table,
 		return nil, fmt.Errorf("%s: %w", opt.tableFile, err)
 	}
 	return &table, nil
+}
+
+// threshold reads --fail-on: an action of the table, or one of another that sets the
+// same clock.
+func (a *app) threshold(cmd *cobra.Command, table *triage.Table, text string) (triage.Action, error) {
+	action, err := triage.ParseAction(text)
+	if err == nil {
+		return action, nil
+	}
+	var known []string
+	for _, c := range table.Actions {
+		known = append(known, string(c.Action))
+	}
+	return "", usagef(cmd, "%s", a.T("cli.unknown-value", "--fail-on", text, a.list(known)))
 }
 
 // loadSample fills an empty store with the built-in sample, so that the first command
@@ -220,6 +234,6 @@ func (a *app) inventoryCommand() *cobra.Command {
 	a.subjectFlags(cmd, &opt.subject)
 	cmd.Flags().BoolVar(&opt.json, "json", false, a.T("cli.flag.json"))
 	cmd.Flags().BoolVar(&opt.cyclonedx, "cyclonedx", false, a.T("cli.flag.cyclonedx-inventory"))
-	cmd.MarkFlagsMutuallyExclusive("json", "cyclonedx")
+	a.exclusive(cmd, "json", "cyclonedx")
 	return cmd
 }

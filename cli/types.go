@@ -38,7 +38,7 @@ func (a *app) typesCommand() *cobra.Command {
 		Use:     "types --product TEXT --year Y[..Y]",
 		Short:   a.T("cli.types.short"),
 		Long:    a.T("cli.types.long"),
-		Example: "  kannuki report types --product \"Windows Server 2019\" --year 2018..2019\n  kannuki report types --product linux_kernel --year 2025 --rules cvedetails --format csv",
+		Example: "  kannuki report types --product \"Windows Server 2019\" --year 2018..2019\n  kannuki report types --product linux_kernel --year 2025 --format csv",
 		Args:    a.noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s store.Store) error { return a.types(cmd, s, opt) })

@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,75 +10,94 @@ import (
 	"github.com/kannuki/kannuki/vuln"
 )
 
-// judgeComponents matches by CPE what no distribution record covers: components of an
-// SBOM that carry a CPE. Distribution packages are never matched this way: their
-// back-ported fixes make upstream version ranges wrong.
-func (j *judging) judgeComponents(ctx context.Context, all []unit) error {
-	var units []*unit
-	var names []string
-	for i := range all {
-		u := &all[i]
-		if u.kind != "component" || len(u.ecosystems) > 0 {
-			continue
-		}
-		name := vuln.CPEProduct(u.cpe)
-		if name == "" {
+// bare tells whether no distribution speaks of u: a component of an SBOM. Only such a
+// one is matched by CPE; a distribution's back-ported fixes make upstream ranges wrong.
+func (u *unit) bare() bool { return u.kind == "component" && len(u.ecosystems) == 0 }
+
+// unnamed says which components nothing can match.
+func (j *judging) unnamed(units []unit) {
+	for i := range units {
+		if u := &units[i]; u.bare() && vuln.CPEProduct(u.cpe) == "" {
 			j.skip(u.source, u.sourceVersion, CodeSkipComponent, u.source)
-			continue
 		}
-		u.groups = map[situation]*group{}
-		units = append(units, u)
-		names = append(names, name)
 	}
-	if len(units) == 0 {
+}
+
+// loadConfigured fetches the records that name the CPE products of units.
+func (s *shelf) loadConfigured(ctx context.Context, units []*unit) error {
+	var names []string
+	for _, u := range units {
+		name := vuln.CPEProduct(u.cpe)
+		if _, ok := s.configured[name]; !ok && u.bare() && name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
 		return nil
 	}
-	records, err := j.engine.records().Configured(ctx, names)
+	records, err := s.records.Configured(ctx, names)
 	if err != nil {
 		return fmt.Errorf("triage: configurations: %w", err)
 	}
-	for i, u := range units {
-		for k := range records {
-			u.matchConfigurations(names[i], &records[k])
+	for _, name := range names {
+		s.configured[name] = nil
+		for i := range records {
+			if names := records[i].Configurations; slices.ContainsFunc(names, func(c vuln.Configuration) bool { return concerns(c, name) }) {
+				s.configured[name] = append(s.configured[name], records[i])
+			}
 		}
-		slices.SortFunc(u.hits, func(a, b hit) int { return cmp.Compare(a.id, b.id) })
-	}
-	if err := j.engine.shelf.describe(ctx, units); err != nil {
-		return err
-	}
-	for _, u := range units {
-		j.add(u, u.hits, j.situation(u, notKernel))
 	}
 	return nil
 }
 
-// matchConfigurations adds r's vulnerabilities when a CPE marked vulnerable names u's
-// product and version. Other nodes of the configuration ("running on …") are taken
-// to hold: what else is on the host is not known well enough to rule it out.
-func (u *unit) matchConfigurations(product string, r *vuln.Record) {
+// concerns tells whether a configuration names a product as vulnerable.
+func concerns(c vuln.Configuration, product string) bool {
+	for _, n := range c.Nodes {
+		for _, m := range n.Matches {
+			if !n.Negate && m.Vulnerable && vuln.CPEProduct(m.CPE) == product {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matchConfigured adds the vulnerabilities of the records whose configurations hold u.
+func (u *unit) matchConfigured(records map[string][]vuln.Record, byID map[string]*hit) {
+	product := vuln.CPEProduct(u.cpe)
+	for i := range records[product] {
+		r := &records[product][i]
+		m, ok := u.configuredBy(r, product)
+		if !ok {
+			continue
+		}
+		for _, id := range r.Vulnerabilities {
+			if byID[id] == nil {
+				byID[id] = &hit{id: id}
+			}
+			byID[id].matches = append(byID[id].matches, m)
+		}
+	}
+}
+
+// configuredBy is the first match of r, when a CPE marked vulnerable names u's product
+// and version. Other nodes of the configuration ("running on …") are taken to hold:
+// what else is on the host is not known well enough to rule it out.
+func (u *unit) configuredBy(r *vuln.Record, product string) (Match, bool) {
 	for _, c := range r.Configurations {
 		for _, n := range c.Nodes {
 			for _, m := range n.Matches {
 				if n.Negate || !m.Vulnerable || vuln.CPEProduct(m.CPE) != product {
 					continue
 				}
-				interval, ok := cpeInterval(u.sourceVersion, m)
-				if !ok {
-					continue
+				if interval, ok := cpeInterval(u.sourceVersion, m); ok {
+					return Match{Source: r.Source, Record: r.ID, Ecosystem: "CPE", Package: product, Version: u.sourceVersion,
+						Range: interval, Fixed: m.EndExcluding, Method: "cpe"}, true
 				}
-				u.addConfigured(r, m, interval)
-				return
 			}
 		}
 	}
-}
-
-func (u *unit) addConfigured(r *vuln.Record, m vuln.CPEMatch, interval string) {
-	for _, id := range r.Vulnerabilities {
-		u.hits = append(u.hits, hit{id: id, fixed: m.EndExcluding, matches: []Match{{Source: r.Source, Record: r.ID,
-			Ecosystem: "CPE", Package: vuln.CPEProduct(m.CPE), Version: u.sourceVersion, Range: interval,
-			Fixed: m.EndExcluding, Method: "cpe"}}})
-	}
+	return Match{}, false
 }
 
 // cpeInterval tells whether v lies in the range of m. Upstream version numbers are

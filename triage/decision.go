@@ -61,7 +61,9 @@ func ParseAction(s string) (Action, error) {
 
 // Less orders findings for whoever has to work through them: urgency, known and
 // active exploitation, exposure, and only then the EPSS prediction and the score.
-func Less(a, b *Finding) bool {
+func Less(a, b *Finding) bool { return compareFindings(a, b) < 0 }
+
+func compareFindings(a, b *Finding) int {
 	return cmp.Or(
 		cmp.Compare(Urgency(b.Decision), Urgency(a.Decision)),
 		compareBool(b.KEV, a.KEV),
@@ -72,7 +74,7 @@ func Less(a, b *Finding) bool {
 		cmp.Compare(a.ID, b.ID),
 		cmp.Compare(a.SourcePackage, b.SourcePackage),
 		cmp.Compare(a.SourceVersion, b.SourceVersion),
-	) < 0
+	)
 }
 
 func exploitationRank(level string) int {

@@ -59,8 +59,8 @@ type situation struct {
 	exposure   exposure
 	role       kernelRole
 	state      string
-	fixed      string // version on disk that a restart or reboot would bring into force
-	process    string // that has to be restarted
+	against    *unit  // what a restart or reboot would bring into force
+	process    string // processes that have to be restarted
 	importance string
 	protection int    // which host.Protection, as Engine.protections numbers them
 	running    string // systemd units that run the component, space-separated
@@ -77,6 +77,9 @@ func (e *Engine) Judge(ctx context.Context, inv *host.Inventory, p host.Protecti
 
 // number gives equal protections one number.
 func (e *Engine) number(p host.Protection) (int, error) {
+	if rails := (GuardInputs{Reported: p.Reported, Now: e.now}); !rails.stale() {
+		p.Reported = e.now // every host reports at a moment of its own; only staleness is said
+	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return 0, err
@@ -112,17 +115,22 @@ func (j *judging) run(ctx context.Context) error {
 	j.coverageOfFeeds(ecosystems)
 	units := unitsOf(ecosystems, j.inv.Packages)
 	j.verdict.Totals.SourcePackages = len(units)
+	j.unnamed(units)
 	stale := j.restarts(units)
-	known, err := j.engine.resolve(ctx, slices.Concat(units, unitsIn(stale)))
+	units = append(units, moduleUnits(ecosystems, j.inv.Packages)...)
+	roles := kernelRoles(units, j.inv.Kernel)
+	if booted := bootedUnit(units, j.inv.Kernel); booted != nil {
+		units, roles = append(units, *booted), append(roles, runningKernel)
+	}
+	known, err := j.engine.resolve(ctx, slices.Concat(units, unitsIn(stale)), func(fresh []*unit) error {
+		return j.engine.shelf.matchAll(ctx, fresh)
+	})
 	if err != nil {
 		return err
 	}
-	j.judgeUnits(units, known[:len(units)])
+	j.judgeUnits(known[:len(units)], roles)
 	j.judgeRestarts(stale, known[len(units):], known[:len(units)])
 	if err := j.judgeWindows(ctx); err != nil {
-		return err
-	}
-	if err := j.judgeComponents(ctx, units); err != nil {
 		return err
 	}
 	t := &j.verdict.Totals
@@ -130,10 +138,12 @@ func (j *judging) run(ctx context.Context) error {
 	return nil
 }
 
-// resolve finds or matches every unit.
-func (e *Engine) resolve(ctx context.Context, units []unit) ([]*unit, error) {
+// resolve finds every unit among those known, or has it matched: match fills the hits
+// of units nobody has asked for yet.
+func (e *Engine) resolve(ctx context.Context, units []unit, match func(fresh []*unit) error) ([]*unit, error) {
 	out := make([]*unit, len(units))
 	var fresh []*unit
+	var keys []string
 	for i := range units {
 		e.key = units[i].appendKey(e.key[:0])
 		u := e.units[string(e.key)]
@@ -141,27 +151,31 @@ func (e *Engine) resolve(ctx context.Context, units []unit) ([]*unit, error) {
 			u = new(unit)
 			*u = units[i]
 			u.binaries = slices.Clone(u.binaries)
+			u.packages = u.names()
 			u.groups = map[situation]*group{}
 			e.units[string(e.key)] = u
-			fresh = append(fresh, u)
+			fresh, keys = append(fresh, u), append(keys, string(e.key))
 		}
 		out[i] = u
 	}
 	if len(fresh) == 0 {
 		return out, nil
 	}
-	if err := e.shelf.load(ctx, fresh); err != nil {
+	err := match(fresh)
+	if err == nil {
+		err = e.shelf.describe(ctx, fresh)
+	}
+	if err != nil {
+		for _, key := range keys { // half known is not known: the next host asks again
+			delete(e.units, key)
+		}
 		return nil, err
 	}
-	for _, u := range fresh {
-		e.shelf.match(u)
-	}
-	return out, e.shelf.describe(ctx, fresh)
+	return out, nil
 }
 
 // judgeUnits adds the findings of every unit that is code on this host.
-func (j *judging) judgeUnits(units []unit, known []*unit) {
-	roles := kernelRoles(units, j.inv.Kernel)
+func (j *judging) judgeUnits(known []*unit, roles []kernelRole) {
 	next := slices.Index(roles, bootNext)
 	for i, u := range known {
 		switch roles[i] {
@@ -185,8 +199,8 @@ func (j *judging) judgeKernel(u *unit, next int, known []*unit) {
 		j.add(u, u.hits, s)
 		return
 	}
-	left, gone := partition(u.hits, known[next].hits)
-	s.fixed = known[next].sourceVersion // what is left depends on what would be booted
+	s.against = known[next] // what is left depends on what would be booted
+	left, gone := partition(u.hits, s.against.hits)
 	j.add(u, left, s)
 	s.state = RebootNeeded
 	j.add(u, gone, s)
@@ -245,7 +259,9 @@ func (j *judging) add(u *unit, hits []hit, s situation) {
 			g.findings = append(g.findings, f)
 			g.totals.count(f)
 		}
-		u.groups[s] = g
+		if s.process == "" { // process ids are this host's own
+			u.groups[s] = g
+		}
 	}
 	j.verdict.Findings = append(j.verdict.Findings, g.findings...)
 	j.verdict.Totals.add(g.totals)
@@ -291,18 +307,10 @@ func (e *Engine) Scan(ctx context.Context, inv *host.Inventory, p host.Protectio
 		return Scan{}, err
 	}
 	s := Scan{Host: inv.Host, At: e.now, Findings: make([]Finding, len(v.Findings)), NotJudged: v.NotJudged, Totals: v.Totals, Protection: p}
+	slices.SortStableFunc(v.Findings, compareFindings)
 	for i, f := range v.Findings {
 		s.Findings[i] = e.dated(*f, first)
 	}
-	slices.SortStableFunc(s.Findings, func(a, b Finding) int {
-		switch {
-		case Less(&a, &b):
-			return -1
-		case Less(&b, &a):
-			return 1
-		}
-		return 0
-	})
 	if s.NotJudged == nil {
 		s.NotJudged = []NotJudged{}
 	}
@@ -311,7 +319,8 @@ func (e *Engine) Scan(ctx context.Context, inv *host.Inventory, p host.Protectio
 
 // dated fills in when a finding was first seen and when it is due. The clock of a
 // finding starts when the store first knew the vulnerability, or the host, whichever
-// came later; exploitation that became known later starts it again.
+// came later. An entry in KEV starts the clock of known exploitation, unless the one
+// that was running ends before.
 func (e *Engine) dated(f Finding, first time.Time) Finding {
 	f.FirstSeen = first
 	d := e.shelf.digests[f.ID]
@@ -321,14 +330,17 @@ func (e *Engine) dated(f Finding, first time.Time) Finding {
 	if d.Known.After(f.FirstSeen) {
 		f.FirstSeen = d.Known
 	}
-	start := f.FirstSeen
-	if d.KEV != nil && d.KEV.Added.After(start) {
-		start = d.KEV.Added
+	if f.window == nil {
+		return f
 	}
-	if f.window != nil {
-		due := start.Add(*f.window)
-		f.Deadline = &due
+	due := f.FirstSeen.Add(*f.window)
+	if d.KEV != nil && d.KEV.Added.After(f.FirstSeen) {
+		due = d.KEV.Added.Add(*f.window)
+		if f.earlier != nil && f.FirstSeen.Add(*f.earlier).Before(due) {
+			due = f.FirstSeen.Add(*f.earlier)
+		}
 	}
+	f.Deadline = &due
 	return f
 }
 
@@ -363,5 +375,3 @@ func (t *Totals) add(o Totals) {
 		t.Types[k] += n
 	}
 }
-
-func (e *Engine) records() Records { return e.shelf.records }

@@ -47,7 +47,12 @@ func automatable(d *Digest) string {
 	switch {
 	case m == nil:
 		return ""
-	case m["AV"] == "N" && m["AC"] == "L" && (m["PR"] == "N" || m["Au"] == "N") && (m["UI"] == "N" || m["UI"] == ""):
+	case m["AU"] == "Y": // CVSS 4 has a metric of its own
+		return "yes"
+	case m["AU"] == "N":
+		return "no"
+	case m["AV"] == "N" && m["AC"] == "L" && (m["AT"] == "N" || m["AT"] == "") &&
+		(m["PR"] == "N" || m["Au"] == "N") && (m["UI"] == "N" || m["UI"] == ""):
 		return "yes"
 	}
 	return "no"
@@ -72,13 +77,14 @@ func technicalImpact(d *Digest) string {
 	return "partial"
 }
 
-// metrics splits a CVSS vector of any version into its metrics; nil without one.
+// metrics splits a CVSS vector of any version into its metrics; nil without one. Some
+// publishers write version 2 in parentheses.
 func metrics(s vuln.Severity) map[string]string {
 	if s.Vector == "" {
 		return nil
 	}
 	m := make(map[string]string, 12)
-	for part := range strings.SplitSeq(s.Vector, "/") {
+	for part := range strings.SplitSeq(strings.Trim(s.Vector, "()"), "/") {
 		if name, value, ok := strings.Cut(part, ":"); ok {
 			m[name] = value
 		}

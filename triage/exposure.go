@@ -22,14 +22,15 @@ type exposure struct {
 	level   string // "" when unknown
 	process string // that listens, or runs
 	address string // it listens on, "0.0.0.0:80"
+	silent  bool   // of a whole host: nothing on it listens
 }
 
-// wider returns the farther-reaching of two exposures.
+// wider returns the farther-reaching of two exposures; of equal ones that which says more.
 func (x exposure) wider(y exposure) exposure {
 	if slices.Index(exposureOrder, y.level) > slices.Index(exposureOrder, x.level) {
 		return y
 	}
-	if x.level == y.level && x.process == "" {
+	if x.level == y.level && (x.process == "" || x.address == "" && y.address != "") {
 		return y
 	}
 	return x
@@ -46,6 +47,8 @@ func (x exposure) reason() Reason {
 		return Reason{Step: "exposure", Code: CodeExposureListens, Args: []string{x.process, x.address, x.level}}
 	case x.process != "":
 		return Reason{Step: "exposure", Code: CodeExposureRuns, Args: []string{x.process}}
+	case x.silent:
+		return Reason{Step: "exposure", Code: CodeExposureSilent}
 	}
 	return Reason{Step: "exposure", Code: CodeExposureIdle}
 }
@@ -66,25 +69,39 @@ func reachOf(inv *host.Inventory) reach {
 	if !r.known {
 		return r
 	}
-	r.host = exposure{level: Small}
+	r.host = exposure{level: Small, silent: true}
 	for i := range inv.Processes {
 		p := &inv.Processes[i]
-		x := exposure{level: Small, process: p.Name}
-		for _, l := range p.Listeners {
-			x = x.wider(exposure{listenerLevel(l, inv.Host.Addresses), p.Name, netAddress(l)})
+		x := exposureOf(p, inv.Host.Addresses)
+		if x.address != "" {
+			r.host = r.host.wider(x)
 		}
-		r.host = r.host.wider(x)
-		for _, name := range append([]string{p.Package}, p.Libraries...) {
-			if name == "" {
-				continue
-			}
-			r.packages[name] = r.packages[name].wider(x)
-			if p.Unit != "" && !slices.Contains(r.units[name], p.Unit) {
-				r.units[name] = append(r.units[name], p.Unit)
-			}
+		r.note(p.Package, p.Unit, x)
+		for _, name := range p.Libraries {
+			r.note(name, p.Unit, x)
 		}
 	}
 	return r
+}
+
+// exposureOf is the exposure of one process: that of its widest listener.
+func exposureOf(p *host.Process, addresses []string) exposure {
+	x := exposure{level: Small, process: p.Name}
+	for _, l := range p.Listeners {
+		x = x.wider(exposure{level: listenerLevel(l, addresses), process: p.Name, address: netAddress(l)})
+	}
+	return x
+}
+
+// note adds that a process of a unit, which may have none, runs code of a package.
+func (r *reach) note(name, unit string, x exposure) {
+	if name == "" {
+		return
+	}
+	r.packages[name] = r.packages[name].wider(x)
+	if unit != "" && !slices.Contains(r.units[name], unit) {
+		r.units[name] = append(r.units[name], unit)
+	}
 }
 
 // of is the exposure of a unit: that of its widest binary package.
@@ -119,8 +136,9 @@ func netAddress(l host.Listener) string {
 	return l.Address + ":" + port
 }
 
-// listenerLevel is how far one listener reaches. A listener on all addresses of a
-// host whose addresses are unknown is taken as open: the cautious reading.
+// listenerLevel is how far one listener reaches. An address that is none, and a
+// listener on all addresses of a host whose addresses are unknown, are taken as open:
+// the cautious reading.
 func listenerLevel(l host.Listener, addresses []string) string {
 	a, err := netip.ParseAddr(l.Address)
 	if err != nil {
@@ -135,10 +153,12 @@ func listenerLevel(l host.Listener, addresses []string) string {
 	}
 	level := Small
 	for _, s := range addresses {
-		if own, err := netip.ParseAddr(s); err == nil && sameFamily(a, own) {
-			if x := addressLevel(own.Unmap().WithZone("")); slices.Index(exposureOrder, x) > slices.Index(exposureOrder, level) {
-				level = x
-			}
+		own, err := netip.ParseAddr(s)
+		if err != nil {
+			return Open
+		}
+		if sameFamily(a, own) {
+			level = exposure{level: level}.wider(exposure{level: addressLevel(own.Unmap().WithZone(""))}).level
 		}
 	}
 	return level

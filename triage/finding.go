@@ -51,7 +51,8 @@ type Finding struct {
 	Advice  []Reason `json:"advice,omitempty"`
 	Reasons []Reason `json:"reasons"`
 
-	window *time.Duration // how long from FirstSeen to Deadline; nil: no clock
+	window  *time.Duration // how long there is; nil: no clock
+	earlier *time.Duration // how long there was before the vulnerability was known to be exploited
 }
 
 // Match says which record and range made a package version vulnerable.
@@ -63,7 +64,8 @@ type Match struct {
 	Version   string `json:"version"` // the version compared
 	Range     string `json:"range"`   // "0 ≤ v < 1:9.2p1-2+deb12u3"
 	Fixed     string `json:"fixed,omitempty"`
-	// Method is "source", "binary", "cpe" or "kb".
+	// Method says what Version is of: "source" or "binary" package, "module" (an RPM
+	// module build), "cpe" (an SBOM component) or "kb" (Windows).
 	Method  string `json:"method"`
 	Urgency string `json:"urgency,omitempty"` // the distribution's own word
 	Status  string `json:"status,omitempty"`  // Affected.Status

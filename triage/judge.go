@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/vuln"
@@ -14,25 +15,21 @@ import (
 func (e *Engine) judge(u *unit, h *hit, s situation, p host.Protection) *Finding {
 	d := h.digest
 	f := &Finding{ID: h.id, SourcePackage: u.source, SourceVersion: u.sourceVersion, FixedVersion: h.fixed,
-		Packages: u.names(), Title: d.Title, Severity: d.Severity.Vector, Score: d.Severity.Score,
+		Packages: u.packages, Title: d.Title, Severity: d.Severity.Vector, Score: d.Severity.Score,
 		Typings: d.Typings, Types: typesIn(d.Typings), EPSS: d.EPSS, KEV: d.KEV != nil, Matches: h.matches}
 	f.Reasons = append(f.Reasons, matchReasons(u, h)...)
 	f.takeState(s)
 	f.Reasons = append(f.Reasons, typeReasons(d.Typings)...)
 
 	in := Inputs{Exposure: s.exposure.level, Automatable: automatable(d), Impact: technicalImpact(d), HumanImpact: s.importance, KEV: f.KEV}
-	if s.role == runningKernel && !fromNetwork(d.Severity) {
+	reached := s.exposure.reason()
+	if s.role == runningKernel && s.exposure.level != "" && !fromNetwork(d.Severity) {
 		// A local bug of the kernel is not reached through what listens.
-		in.Exposure = cmp.Or(lowest(s.exposure.level), "")
+		in.Exposure, reached = Small, Reason{Step: "exposure", Code: CodeExposureLocal}
 	}
 	var why Reason
 	in.Exploitation, why = exploitation(d)
-	f.Reasons = append(f.Reasons, why)
-	if in.Exposure == s.exposure.level {
-		f.Reasons = append(f.Reasons, s.exposure.reason())
-	} else {
-		f.Reasons = append(f.Reasons, Reason{Step: "exposure", Code: CodeExposureLocal})
-	}
+	f.Reasons = append(f.Reasons, why, reached)
 	f.Exploitation, f.Exposure = cmp.Or(in.Exploitation, NotExploited), cmp.Or(in.Exposure, Open)
 	f.Automatable, f.Impact = in.Automatable, in.Impact
 	e.decide(f, in, s, d, p)
@@ -42,13 +39,19 @@ func (e *Engine) judge(u *unit, h *hit, s situation, p host.Protection) *Finding
 // decide fills coverage and decision.
 func (e *Engine) decide(f *Finding, in Inputs, s situation, d *Digest, p host.Protection) {
 	cov := Cover(componentOf(f, s), d.Typings, d.Severity, p, e.now)
+	f.Reasons = append(f.Reasons, cov.Reasons...)
+	rails := GuardInputs{Inputs: in, Typings: d.Typings, Reported: p.Reported, Now: e.now}
+	guarded, _ := e.table.Guarded(e.table.Decide(in), cov, rails)
+	if d.KEV != nil {
+		f.earlier = e.windowBefore(d, cov, rails)
+	}
+	if rails.stale() { // said above: what is no longer confirmed is no longer claimed
+		cov = Coverage{Effect: None, Reasons: cov.Reasons}
+	}
 	f.Coverage = cov.Effect
 	if len(p.Controls) > 0 {
 		f.Stages = &cov
 	}
-	f.Reasons = append(f.Reasons, cov.Reasons...)
-	bare := e.table.Decide(in)
-	guarded, _ := e.table.Guarded(bare, cov, GuardInputs{Inputs: in, Typings: d.Typings, Reported: p.Reported, Now: e.now})
 	f.Decision, f.Table, f.Row, f.Forensics, f.window = guarded.Action, guarded.Table, guarded.Row, guarded.Forensics, guarded.Window
 	if guarded.Unguarded != guarded.Action {
 		f.Unguarded = guarded.Unguarded
@@ -57,12 +60,15 @@ func (e *Engine) decide(f *Finding, in Inputs, s situation, d *Digest, p host.Pr
 	f.Advice = GatewayAdvice(d.Typings)
 }
 
-// lowest is Small for any known exposure.
-func lowest(level string) string {
-	if level == "" {
-		return ""
-	}
-	return Small
+// windowBefore is the window the finding had before the catalogue listed it: an entry
+// starts a clock of its own, but never gives more time than there was.
+func (e *Engine) windowBefore(d *Digest, cov Coverage, rails GuardInputs) *time.Duration {
+	before := *d
+	before.KEV = nil
+	rails.KEV = false
+	rails.Exploitation, _ = exploitation(&before)
+	decision, _ := e.table.Guarded(e.table.Decide(rails.Inputs), cov, rails)
+	return decision.Window
 }
 
 // fromNetwork tells whether a vector says the bug is reached over a network; true
@@ -87,11 +93,11 @@ func (f *Finding) takeState(s situation) {
 	f.State = s.state
 	switch s.state {
 	case RebootNeeded:
-		f.FixedVersion = s.fixed
-		f.Reasons = append(f.Reasons, Reason{Step: "match", Code: CodeReboot, Args: []string{f.SourceVersion, s.fixed}})
+		f.FixedVersion = s.against.sourceVersion
+		f.Reasons = append(f.Reasons, Reason{Step: "match", Code: CodeReboot, Args: []string{f.SourceVersion, f.FixedVersion}})
 	case RestartNeeded:
-		f.FixedVersion = s.fixed
-		f.Reasons = append(f.Reasons, Reason{Step: "match", Code: CodeRestart, Args: []string{s.process, f.SourceVersion, s.fixed}})
+		f.FixedVersion = s.against.sourceVersion
+		f.Reasons = append(f.Reasons, Reason{Step: "match", Code: CodeRestart, Args: []string{s.process, f.SourceVersion, f.FixedVersion}})
 	}
 	if s.role == kernelParts {
 		f.Reasons = append(f.Reasons, Reason{Step: "match", Code: CodeParts})

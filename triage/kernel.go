@@ -24,26 +24,15 @@ const (
 func kernelRoles(units []unit, k host.Kernel) []kernelRole {
 	roles := make([]kernelRole, len(units))
 	sources := map[string]bool{}
-	image := func(u *unit) *host.InstalledKernel {
-		for i := range k.Installed {
-			in := &k.Installed[i]
-			if slices.ContainsFunc(u.binaries, func(b binary) bool {
-				return b.name == in.Package && (in.Version == "" || b.version == in.Version)
-			}) {
-				return in
-			}
-		}
-		return nil
-	}
 	newest := -1
 	for i := range units {
-		in := image(&units[i])
-		if in == nil {
+		held, runs := imagesOf(&units[i], k)
+		if !held {
 			continue
 		}
 		sources[units[i].source] = true
 		roles[i] = otherImage
-		if k.Running != "" && in.Release == k.Running {
+		if runs {
 			roles[i] = runningKernel
 		}
 		if newest < 0 || laterUnit(&units[i], &units[newest]) {
@@ -65,6 +54,54 @@ func kernelRoles(units []unit, k host.Kernel) []kernelRole {
 	return roles
 }
 
+// imagesOf tells whether u holds a kernel image, and whether one of them is what runs:
+// flavours of one kernel are built from one source. An image that was updated under the
+// running kernel, with the release name kept, is not what runs.
+func imagesOf(u *unit, k host.Kernel) (held, runs bool) {
+	for i := range k.Installed {
+		in := &k.Installed[i]
+		for _, b := range u.binaries {
+			if b.name != in.Package || (in.Version != "" && b.version != in.Version) {
+				continue
+			}
+			held = true
+			if k.Running != "" && in.Release == k.Running {
+				runs = runs || k.RunningVersion == "" || k.RunningVersion == b.version
+			}
+		}
+	}
+	return held, runs
+}
+
+// bootedUnit is the running kernel where its image has been updated under it: the
+// same package in the version the kernel says it was built as. Nil where what runs
+// is what is installed, or no package has the running release.
+func bootedUnit(units []unit, k host.Kernel) *unit {
+	if k.Running == "" || k.RunningVersion == "" {
+		return nil
+	}
+	for _, in := range k.Installed {
+		if in.Release != k.Running || in.Package == "" {
+			continue
+		}
+		for i := range units {
+			at := slices.IndexFunc(units[i].binaries, func(b binary) bool { return b.name == in.Package })
+			if at < 0 {
+				continue
+			}
+			if units[i].binaries[at].version == k.RunningVersion {
+				return nil
+			}
+			u := units[i]
+			image := u.binaries[at]
+			image.version = k.RunningVersion
+			u.sourceVersion, u.binaries = k.RunningVersion, []binary{image}
+			return &u
+		}
+	}
+	return nil
+}
+
 // kernelSource names the sources distributions build their kernels from, for hosts
 // where only headers are installed and no image tells.
 func kernelSource(u *unit) bool {
@@ -80,10 +117,6 @@ func kernelSource(u *unit) bool {
 }
 
 func laterUnit(a, b *unit) bool {
-	if len(a.ecosystems) == 0 {
-		return a.sourceVersion > b.sourceVersion
-	}
-	order, _ := version.OrderOf(a.ecosystems[0])
-	c, err := version.Compare(order, a.sourceVersion, b.sourceVersion)
+	c, err := version.Compare(a.order(), a.sourceVersion, b.sourceVersion)
 	return err == nil && c > 0
 }

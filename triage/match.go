@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,19 +19,36 @@ type statement struct {
 	err error
 }
 
-// shelf holds the statements of the packages asked for so far, by ecosystem and name.
+// shelf holds what the records say about what was asked for so far.
 type shelf struct {
-	records Records
-	byName  map[string]map[string][]*statement
-	digests map[string]*Digest
+	records    Records
+	byName     map[string]map[string][]*statement // by ecosystem and package name
+	listings   map[string][]Listing               // by vendor's product name
+	configured map[string][]vuln.Record           // by CPE product
+	digests    map[string]*Digest
 }
 
 func newShelf(records Records) *shelf {
-	return &shelf{records: records, byName: map[string]map[string][]*statement{}, digests: map[string]*Digest{}}
+	return &shelf{records: records, byName: map[string]map[string][]*statement{}, listings: map[string][]Listing{},
+		configured: map[string][]vuln.Record{}, digests: map[string]*Digest{}}
+}
+
+// matchAll fills the hits of units by what distributions and CPE configurations say.
+func (s *shelf) matchAll(ctx context.Context, units []*unit) error {
+	if err := s.load(ctx, units); err != nil {
+		return err
+	}
+	for _, u := range units {
+		s.match(u)
+	}
+	return nil
 }
 
 // load fetches what units will ask for and is not on the shelf yet.
 func (s *shelf) load(ctx context.Context, units []*unit) error {
+	if err := s.loadConfigured(ctx, units); err != nil {
+		return err
+	}
 	missing := map[string]map[string]bool{}
 	for _, u := range units {
 		for _, eco := range u.ecosystems {
@@ -80,13 +98,14 @@ func compileAll(ecosystem string, found []Statement) []*statement {
 }
 
 // lookups yields the names under which statements may speak of u: the source
-// package, and for RPM the binary packages too.
+// package, and for RPM the binary packages too. A module itself has only its name.
 func (u *unit) lookups(yield func(string) bool) {
-	if !yield(u.source) || u.kind != "rpm" {
+	if !yield(u.source) || u.kind != "rpm" || u.build != "" {
 		return
 	}
-	for _, b := range u.binaries {
-		if b.name != u.source && !yield(b.name) {
+	for i, b := range u.binaries {
+		again := i > 0 && u.binaries[i-1].name == b.name // another architecture
+		if b.name != u.source && !again && !yield(b.name) {
 			return
 		}
 	}
@@ -95,6 +114,9 @@ func (u *unit) lookups(yield func(string) bool) {
 // match finds the vulnerabilities that concern u.
 func (s *shelf) match(u *unit) {
 	byID := map[string]*hit{}
+	if u.bare() {
+		u.matchConfigured(s.configured, byID)
+	}
 	spoken := map[string]bool{} // vulnerabilities a more specific ecosystem has decided
 	for _, eco := range u.ecosystems {
 		heard := map[string]bool{}
@@ -119,12 +141,17 @@ func (s *shelf) match(u *unit) {
 			spoken[id] = true
 		}
 	}
+	u.take(byID)
+}
+
+// take makes byID the hits of u, in the order of their ids.
+func (u *unit) take(byID map[string]*hit) {
 	u.hits = make([]hit, 0, len(byID))
 	for _, h := range byID {
 		h.settle(u)
 		u.hits = append(u.hits, *h)
 	}
-	slices.SortFunc(u.hits, func(a, b hit) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(u.hits, func(a, b hit) int { return strings.Compare(a.id, b.id) })
 }
 
 // matchName asks the statements about one name; said is called once for each record
@@ -152,13 +179,17 @@ func (u *unit) matchRecord(list []*statement, name string, said func(*statement,
 			if !u.applies(&st.Affected, v.version) {
 				continue
 			}
-			about = st
+			if st.Status == "not_affected" {
+				about = st
+				continue
+			}
 			m, err := st.match(v.version)
 			if err != nil {
 				u.problem = append(u.problem, NotJudged{What: name, Version: v.version,
 					Reason: Reason{Step: "match", Code: CodeMatchBroken, Args: []string{st.Record, err.Error()}}})
 				continue
 			}
+			about = st
 			if m == nil {
 				spared = spared || modular(firstFix(st.Ranges))
 				continue
@@ -183,7 +214,10 @@ type candidate struct{ version, method string }
 // versionsFor picks the version a statement about name means: the source version for
 // source packages, the binary's own for RPM's binary packages.
 func (u *unit) versionsFor(name string, aboutSource bool) []candidate {
-	if u.kind != "rpm" {
+	switch {
+	case u.build != "":
+		return []candidate{{u.build, "module"}}
+	case u.kind != "rpm":
 		return []candidate{{u.sourceVersion, "source"}}
 	}
 	if !aboutSource {
@@ -219,13 +253,15 @@ func (h *hit) settle(u *unit) {
 			strings.Compare(a.Record, b.Record), strings.Compare(a.Package, b.Package))
 	})
 	h.matches = slices.CompactFunc(h.matches, func(a, b Match) bool { return a == b })
-	order, _ := version.OrderOf(u.ecosystem())
+	order := u.order()
 	for _, m := range h.matches {
-		if m.Fixed == "" {
+		if h.fixed == "" {
+			h.fixed = m.Fixed
+		}
+		if m.Fixed == h.fixed {
 			continue
 		}
-		c, err := version.Compare(order, m.Fixed, h.fixed)
-		if h.fixed == "" || (err == nil && c > 0) {
+		if c, err := version.Compare(order, m.Fixed, h.fixed); err == nil && c > 0 {
 			h.fixed = m.Fixed
 		}
 	}
@@ -239,30 +275,22 @@ func direct(id string, m Match) int {
 	return 1
 }
 
-func (u *unit) ecosystem() string {
-	if len(u.ecosystems) == 0 {
-		return ""
-	}
-	return u.ecosystems[0]
-}
-
 // describe fetches the digests of all hits. Rejected vulnerabilities are dropped.
 func (s *shelf) describe(ctx context.Context, units []*unit) error {
-	var missing []string
+	missing := map[string]bool{}
 	for _, u := range units {
 		for i := range u.hits {
-			if _, ok := s.digests[u.hits[i].id]; !ok {
-				s.digests[u.hits[i].id] = nil
-				missing = append(missing, u.hits[i].id)
+			if s.digests[u.hits[i].id] == nil {
+				missing[u.hits[i].id] = true
 			}
 		}
 	}
 	if len(missing) > 0 {
-		found, err := s.records.Digests(ctx, missing)
+		found, err := s.records.Digests(ctx, slices.Collect(maps.Keys(missing)))
 		if err != nil {
 			return fmt.Errorf("triage: digests: %w", err)
 		}
-		for _, id := range missing {
+		for id := range missing {
 			s.digests[id] = found[id]
 			if found[id] == nil {
 				s.digests[id] = &Digest{ID: id}

@@ -161,5 +161,6 @@ var ReasonCodes = map[string]string{
 	CodeExposureLoopback: "{0} listens on {1} only: small",
 	CodeExposureRuns:     "{0} runs it and does not listen: small",
 	CodeExposureIdle:     "nothing that runs uses it: small",
+	CodeExposureSilent:   "nothing on this host listens: small",
 	CodeExposureLocal:    "reached only by code that already runs on the host: small",
 }

@@ -35,5 +35,6 @@ const (
 	CodeExposureLoopback = "exposure.loopback"    // process, address
 	CodeExposureRuns     = "exposure.runs"        // process
 	CodeExposureIdle     = "exposure.idle"        //
+	CodeExposureSilent   = "exposure.silent"      // of the kernel: nothing on the host listens
 	CodeExposureLocal    = "exposure.local"       // a kernel bug that only local users reach
 )

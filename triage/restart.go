@@ -14,13 +14,12 @@ const (
 	RestartNeeded = "restart-needed"
 )
 
-// staleUnit is a source package in the version a process still has mapped.
+// staleUnit is a source package in the version processes still have mapped.
 type staleUnit struct {
 	unit
-	process   string // "nginx (pid 812)"
-	current   int    // index of the installed unit
-	installed string // its source version
-	exposure  exposure
+	processes []string // "nginx (pid 812)"
+	current   int      // index of the installed unit
+	exposure  exposure // of the most exposed of them
 }
 
 // restarts finds the processes that still run replaced files. Where the package
@@ -39,24 +38,43 @@ func (j *judging) restarts(units []unit) []staleUnit {
 				j.skip(who, "", CodeSkipReplaced, who, r.Path, r.Package)
 				continue
 			}
-			out = append(out, stale(&units[current], current, r, who, j.exposureOf(p)))
+			s := stale(&units[current], current, r)
+			at := slices.IndexFunc(out, func(o staleUnit) bool { return o.current == current && o.sourceVersion == s.sourceVersion })
+			if at < 0 {
+				at = len(out)
+				out = append(out, s)
+			}
+			out[at].join(s.binaries[0], who, exposureOf(p, j.inv.Host.Addresses))
 		}
 	}
 	return out
 }
 
-func (j *judging) exposureOf(p *host.Process) exposure {
-	x := exposure{level: Small, process: p.Name}
-	for _, l := range p.Listeners {
-		x = x.wider(exposure{listenerLevel(l, j.inv.Host.Addresses), p.Name, netAddress(l)})
+// join adds one process that has one binary package of s mapped.
+func (s *staleUnit) join(b binary, who string, x exposure) {
+	if !slices.Contains(s.binaries, b) {
+		s.binaries = append(s.binaries, b)
+		slices.SortFunc(s.binaries, func(a, b binary) int { return strings.Compare(a.name, b.name) })
 	}
-	return x
+	if !slices.Contains(s.processes, who) {
+		s.processes = append(s.processes, who)
+	}
+	s.exposure = s.exposure.wider(x)
 }
 
-// stale is u as it was when the process mapped r. Logs tell binary versions; Debian
+// who names the processes, the first few where they are many.
+func (s *staleUnit) who() string {
+	const most = 5
+	if len(s.processes) <= most {
+		return strings.Join(s.processes, ", ")
+	}
+	return strings.Join(s.processes[:most], ", ") + ", +" + strconv.Itoa(len(s.processes)-most)
+}
+
+// stale is u as it was when a process mapped r. Logs tell binary versions; Debian
 // rebuilds add "+bN" to the source's.
-func stale(u *unit, current int, r host.Replaced, who string, x exposure) staleUnit {
-	s := staleUnit{unit: *u, process: who, current: current, installed: u.sourceVersion, exposure: x}
+func stale(u *unit, current int, r host.Replaced) staleUnit {
+	s := staleUnit{unit: *u, current: current}
 	s.sourceVersion = r.Version
 	if i := strings.LastIndex(r.Version, "+b"); i > 0 && u.kind == "dpkg" {
 		if _, err := strconv.Atoi(r.Version[i+2:]); err == nil {
@@ -78,17 +96,11 @@ func unitsIn(stale []staleUnit) []unit {
 // judgeRestarts adds what a stale process is still open to and its installed
 // package is not.
 func (j *judging) judgeRestarts(stale []staleUnit, known, installed []*unit) {
-	done := map[string]bool{}
 	for i, u := range known {
 		s := j.situation(u, notKernel)
 		s.exposure = stale[i].exposure
-		s.state, s.fixed, s.process = RestartNeeded, stale[i].installed, stale[i].process
-		key := u.source + "\x00" + u.sourceVersion + "\x00" + s.process
-		if done[key] {
-			continue
-		}
-		done[key] = true
-		_, gone := partition(u.hits, installed[stale[i].current].hits)
+		s.state, s.against, s.process = RestartNeeded, installed[stale[i].current], stale[i].who()
+		_, gone := partition(u.hits, s.against.hits)
 		j.add(u, gone, s)
 	}
 }

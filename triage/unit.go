@@ -1,10 +1,12 @@
 package triage
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/triage/version"
 	"github.com/kannuki/kannuki/vuln"
 )
 
@@ -15,13 +17,15 @@ type unit struct {
 	kind          string // "dpkg", "rpm", "apk", "component"
 	source        string
 	sourceVersion string
-	module        string
+	module        string // stream: "nodejs:18"
+	build         string // of an RPM module itself: "8060020220523160029.ad008a3a"
 	cpe           string
 	binaries      []binary
 
-	hits    []hit
-	problem []NotJudged // statements that could not be evaluated
-	groups  map[situation]*group
+	packages []string // names of binaries, shared by the findings
+	hits     []hit
+	problem  []NotJudged // statements that could not be evaluated
+	groups   map[situation]*group
 }
 
 // binary is one installed binary package of a unit.
@@ -30,9 +34,19 @@ type binary struct{ name, version, arch string }
 // hit is one vulnerability that concerns a unit.
 type hit struct {
 	id      string
-	fixed   string // highest fix named by the matches; empty when one of them has none
+	fixed   string // highest fix the matches name; empty when none names one
 	matches []Match
 	digest  *Digest
+}
+
+// order is the version order u's ecosystem uses. What no distribution speaks of is
+// compared as dpkg compares, which agrees with upstream numbers on digits, dots and letters.
+func (u *unit) order() version.Order {
+	if len(u.ecosystems) == 0 {
+		return version.Dpkg
+	}
+	order, _ := version.OrderOf(u.ecosystems[0])
+	return order
 }
 
 // names are the binary package names, sorted.
@@ -49,7 +63,7 @@ func (u *unit) appendKey(key []byte) []byte {
 	for _, e := range u.ecosystems {
 		key = append(append(key, e...), 1)
 	}
-	for _, s := range []string{u.kind, u.source, u.sourceVersion, u.module, u.cpe} {
+	for _, s := range [...]string{u.kind, u.source, u.sourceVersion, u.module, u.build, u.cpe} {
 		key = append(append(key, s...), 0)
 	}
 	for _, b := range u.binaries {
@@ -97,6 +111,37 @@ func sorted(packages []host.Package) []int32 {
 	return indices
 }
 
+// moduleUnits are the RPM modules installed, each as a unit of its own: Red Hat names
+// the fixed build of a module, not of the packages in it. A label without a build
+// ("nodejs:18" alone) names no version to compare.
+func moduleUnits(ecosystems []string, packages []host.Package) []unit {
+	var units []unit
+	for i := range packages {
+		p := &packages[i]
+		label := strings.Split(p.Module, ":")
+		if len(label) < 4 {
+			continue
+		}
+		m := newUnit(ecosystems, p)
+		m.build = label[2] + "." + label[3]
+		m.source, m.sourceVersion = m.module, m.build
+		at := slices.IndexFunc(units, func(u unit) bool {
+			return u.source == m.source && u.build == m.build && slices.Equal(u.ecosystems, m.ecosystems)
+		})
+		if at < 0 {
+			at = len(units)
+			units = append(units, m)
+		}
+		units[at].binaries = append(units[at].binaries, binary{p.Name, p.Version, p.Arch})
+	}
+	for i := range units {
+		slices.SortFunc(units[i].binaries, func(a, b binary) int {
+			return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.arch, b.arch), strings.Compare(a.version, b.version))
+		})
+	}
+	return units
+}
+
 func newUnit(ecosystems []string, p *host.Package) unit {
 	u := unit{ecosystems: ecosystems, kind: p.Kind, source: p.Source, sourceVersion: p.SourceVersion,
 		module: stream(p.Module), cpe: p.CPE}
@@ -121,14 +166,11 @@ func stream(label string) string {
 // modular tells whether an RPM version was built in a module.
 func modular(version string) bool { return strings.Contains(version, ".module") }
 
-// applies tells whether a statement can concern a unit at all: architecture and
+// applies tells whether a statement speaks about a unit at all: architecture and
 // module stream qualify it. Records of modular RPMs that name no stream are held
 // against packages of any stream with the same first version number: streams of one
 // package differ there, and a false alarm is better than silence.
 func (u *unit) applies(a *vuln.Affected, version string) bool {
-	if a.Status == "not_affected" {
-		return false
-	}
 	if len(a.Arches) > 0 && !slices.ContainsFunc(u.binaries, func(b binary) bool {
 		return b.arch == "" || b.arch == "noarch" || slices.Contains(a.Arches, b.arch)
 	}) {

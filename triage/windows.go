@@ -23,38 +23,55 @@ func (j *judging) judgeWindows(ctx context.Context) error {
 	if w.Core {
 		product += " (Server Core installation)"
 	}
-	listings, err := j.engine.records().Products(ctx, []string{product})
+	listings, err := j.engine.shelf.listed(ctx, product)
 	if err != nil {
-		return fmt.Errorf("triage: products of %s: %w", product, err)
+		return err
 	}
 	if len(listings) == 0 {
 		j.skip("os", w.Build, CodeSkipProduct, product)
 		return nil
 	}
 	j.verdict.Totals.SourcePackages++
-	u := &unit{kind: "windows", source: product, sourceVersion: w.Build, groups: map[situation]*group{}}
-	replaced := closure(listings, w.KBs)
-	byID := map[string]*hit{}
-	for i := range listings {
-		j.matchListing(&listings[i], w, replaced, byID)
-	}
-	for _, h := range byID {
-		u.hits = append(u.hits, *h)
-	}
-	slices.SortFunc(u.hits, func(a, b hit) int { return cmp.Compare(a.id, b.id) })
-	if err := j.engine.shelf.describe(ctx, []*unit{u}); err != nil {
+	installed := slices.Compact(slices.Sorted(slices.Values(w.KBs)))
+	updates := unit{kind: "windows", source: product, sourceVersion: w.Build, build: strings.Join(installed, " ")}
+	known, err := j.engine.resolve(ctx, []unit{updates}, func(fresh []*unit) error {
+		for _, u := range fresh {
+			u.matchListings(listings, w)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	s := situation{exposure: j.reach.host, importance: j.inv.Host.Importance, protection: j.protected}
-	if !j.reach.known {
-		s.exposure = exposure{}
-	}
-	j.add(u, u.hits, s)
+	j.add(known[0], known[0].hits, situation{exposure: j.reach.host, importance: j.inv.Host.Importance, protection: j.protected})
 	return nil
 }
 
+// listed is what vendors list for a product.
+func (s *shelf) listed(ctx context.Context, product string) ([]Listing, error) {
+	if found, ok := s.listings[product]; ok {
+		return found, nil
+	}
+	found, err := s.records.Products(ctx, []string{product})
+	if err != nil {
+		return nil, fmt.Errorf("triage: products of %s: %w", product, err)
+	}
+	s.listings[product] = found
+	return found, nil
+}
+
+// matchListings finds the listed vulnerabilities whose update is missing.
+func (u *unit) matchListings(listings []Listing, w *host.Windows) {
+	replaced := closure(listings, w.KBs)
+	byID := map[string]*hit{}
+	for i := range listings {
+		matchListing(&listings[i], w, replaced, byID)
+	}
+	u.take(byID)
+}
+
 // matchListing adds the vulnerabilities of one listing whose update is missing.
-func (j *judging) matchListing(l *Listing, w *host.Windows, replaced map[string]bool, byID map[string]*hit) {
+func matchListing(l *Listing, w *host.Windows, replaced map[string]bool, byID map[string]*hit) {
 	if l.Status != "Known Affected" {
 		return
 	}
@@ -76,7 +93,6 @@ func (j *judging) matchListing(l *Listing, w *host.Windows, replaced map[string]
 			byID[id] = h
 		}
 		h.matches = append(h.matches, m)
-		h.fixed = cmp.Or(m.Fixed, h.fixed)
 	}
 }
 

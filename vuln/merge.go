@@ -119,9 +119,7 @@ func (v *Vulnerability) take(r *Record) {
 			v.References = append(v.References, ref)
 		}
 	}
-	if v.KEV == nil {
-		v.KEV = r.KEV
-	}
+	v.takeKEV(r)
 	v.SSVC = joinSSVC(v.SSVC, r.SSVC)
 }
 
@@ -142,6 +140,13 @@ func joinSSVC(a, b *SSVC) *SSVC {
 		out.Source = a.Source + "+" + b.Source
 	}
 	return &out
+}
+
+// takeKEV prefers the catalogue itself: what others repeat of it lacks most of it.
+func (v *Vulnerability) takeKEV(r *Record) {
+	if r.KEV != nil && (v.KEV == nil || r.Source == "kev") {
+		v.KEV = r.KEV
+	}
 }
 
 func (v *Vulnerability) takeTexts(r *Record) {

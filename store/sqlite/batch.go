@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kannuki/kannuki/store"
 	"github.com/kannuki/kannuki/vuln"
@@ -27,8 +28,8 @@ type batch struct {
 	stmt map[string]*sql.Stmt
 	// dirty are the vulnerabilities whose digest may have changed.
 	dirty map[string]bool
-	// baseline tells, for each source met, whether the store held records of it
-	// before this file: the first load of a feed is no news.
+	// baseline tells, for each source met, whether its first load was over before
+	// this file: what a first load brings is no news.
 	baseline map[string]bool
 	news     []vuln.Change
 }
@@ -144,22 +145,27 @@ func (b *batch) Record(r vuln.Record) error {
 	return nil
 }
 
+// firstLoad is how long the first load of a source may take: publishers cut their
+// feeds into years and months, and whoever fills a store imports them one after the
+// other. It is over before the next morning.
+const firstLoad = 12 * time.Hour
+
 // meet registers a source when its first record comes.
 func (b *batch) meet(source string) error {
 	if _, met := b.baseline[source]; met {
 		return nil
 	}
-	var n int
-	row, err := b.queryRow(`SELECT count(*) FROM sources WHERE name = ?`, source)
+	first := b.at
+	row, err := b.queryRow(`SELECT first FROM sources WHERE name = ?`, source)
 	if err == nil {
-		err = row.Scan(&n)
+		err = row.Scan(&first)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("store: source %s: %w", source, err)
 	}
-	b.baseline[source] = n > 0
-	return b.exec(`INSERT INTO sources (name, files, imported) VALUES (?, 1, ?)
-		ON CONFLICT (name) DO UPDATE SET files = files + 1, imported = excluded.imported`, source, b.at)
+	b.baseline[source] = unstamp(b.at).Sub(unstamp(first)) >= firstLoad
+	return b.exec(`INSERT INTO sources (name, files, imported, first) VALUES (?, 1, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET files = files + 1, imported = excluded.imported`, source, b.at, b.at)
 }
 
 func (b *batch) held(source, name string) (h held, known bool, err error) {

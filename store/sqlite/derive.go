@@ -20,6 +20,7 @@ const chunk = 512
 type pending struct {
 	id      string
 	records []vuln.Record
+	source  string // of the first of them: who brought a new one
 	old     *triage.Digest
 	known   int64
 	body    []byte
@@ -112,6 +113,9 @@ func compute(work []pending) {
 				var text []byte
 				text, p.err = json.Marshal(p.digest)
 				p.body = pack(text)
+				if len(p.records) > 0 {
+					p.source = p.records[0].Source
+				}
 				p.records = nil
 			}
 		})
@@ -127,16 +131,17 @@ func (b *batch) settle(p *pending, fresh map[string]bool) error {
 	if p.old == nil {
 		fresh[p.id] = true
 	}
-	b.news = append(b.news, changes(p.old, p.digest)...)
+	b.news = append(b.news, changes(p.old, p.digest, p.source)...)
 	return b.exec(`INSERT INTO digests (vulnerability, rules, known, body) VALUES (?, ?, ?, ?)
 		ON CONFLICT (vulnerability) DO UPDATE SET rules = excluded.rules, body = excluded.body`,
 		p.id, triage.RulesVersion, p.known, p.body)
 }
 
-// changes compares two digests of one vulnerability; old is nil for a new one.
-func changes(old *triage.Digest, d triage.Digest) []vuln.Change {
+// changes compares two digests of one vulnerability; old is nil for a new one,
+// which source brought.
+func changes(old *triage.Digest, d triage.Digest, source string) []vuln.Change {
 	if old == nil {
-		return []vuln.Change{{Vulnerability: d.ID, Kind: vuln.ChangeNew, New: d.Title}}
+		return []vuln.Change{{Vulnerability: d.ID, Kind: vuln.ChangeNew, Source: source, New: d.Title}}
 	}
 	var out []vuln.Change
 	if old.Severity.Vector != d.Severity.Vector && d.Severity.Vector != "" && old.Severity.Vector != "" {
@@ -150,7 +155,7 @@ func changes(old *triage.Digest, d triage.Digest) []vuln.Change {
 		out = append(out, vuln.Change{Vulnerability: d.ID, Kind: vuln.ChangeExploited, Source: d.SSVC.Source, New: "active"})
 	}
 	if !old.Rejected && d.Rejected {
-		out = append(out, vuln.Change{Vulnerability: d.ID, Kind: vuln.ChangeRejected})
+		out = append(out, vuln.Change{Vulnerability: d.ID, Kind: vuln.ChangeRejected, Source: source})
 	}
 	return out
 }

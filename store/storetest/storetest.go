@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		{"what a record no longer says is forgotten", (*fixture).forgets},
 		{"a withdrawn record no longer matches", (*fixture).withdrawnIsSilent},
 		{"the first load of a feed is no news", (*fixture).firstLoadIsNoNews},
+		{"the first load of a feed in several files is no news", (*fixture).firstLoadOfManyFilesIsNoNews},
 		{"new, re-scored, exploited and fixed are news", (*fixture).tellsNews},
 		{"EPSS keeps the newest day and joins the digest", (*fixture).epss},
 		{"rejects are kept with file, place and reason", (*fixture).rejects},
@@ -257,6 +258,19 @@ func (f *fixture) firstLoadIsNoNews() {
 	f.must(err)
 	if len(changes) != 0 {
 		f.Errorf("first load made news: %+v", changes)
+	}
+}
+
+func (f *fixture) firstLoadOfManyFilesIsNoNews() {
+	f.put(record("osv/debian", "CVE-2026-1000", 1, ""))
+	f.clock.At = f.clock.At.Add(10 * time.Minute)
+	second := record("osv/debian", "CVE-2026-2000", 1, "1.2-1")
+	second.Vulnerabilities = []string{"CVE-2026-2000"}
+	f.put(second, record("osv/debian", "CVE-2026-1000", 2, "1.2-1"))
+	changes, err := f.Changes(f.ctx(), time.Time{})
+	f.must(err)
+	if len(changes) != 0 {
+		f.Errorf("the second file of the first load made news: %+v", changes)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/kannuki/kannuki/host"
-	"github.com/kannuki/kannuki/vuln"
 )
 
 // Engine judges hosts. It keeps what it has matched, so that the second host with
@@ -23,9 +22,18 @@ type Engine struct {
 	units map[string]*unit
 	// loaded are the statements per ecosystem the records hold.
 	loaded map[string]int
-	key    []byte // scratch
 	// protections numbers the distinct protections met: short keys for situations.
 	protections map[string]int
+	// hosts counts the hosts judged: see described.
+	hosts   uint32
+	scratch scratch
+}
+
+// scratch is memory used again for every host.
+type scratch struct {
+	key   []byte
+	units unitList
+	known []*unit
 }
 
 // NewEngine makes an engine over records. table is the decision table; now is the
@@ -50,7 +58,8 @@ type Verdict struct {
 // group are the findings of one unit in one situation, with what they add up to.
 type group struct {
 	findings []*Finding
-	totals   Totals
+	about    []*described // by finding
+	tally    tally
 }
 
 // situation is everything about a host that bears on a decision: two hosts in the
@@ -68,7 +77,8 @@ type situation struct {
 
 // Judge gives the verdict on one host under a protection.
 func (e *Engine) Judge(ctx context.Context, inv *host.Inventory, p host.Protection) (Verdict, error) {
-	j := &judging{engine: e, inv: inv, protection: p, ids: map[string]bool{}}
+	e.hosts++
+	j := &judging{engine: e, inv: inv, protection: p}
 	if err := j.run(ctx); err != nil {
 		return Verdict{}, err
 	}
@@ -100,7 +110,7 @@ type judging struct {
 	protected  int // number of protection
 	reach      reach
 	verdict    Verdict
-	ids        map[string]bool
+	tally      tally
 }
 
 func (j *judging) run(ctx context.Context) error {
@@ -109,12 +119,10 @@ func (j *judging) run(ctx context.Context) error {
 		return fmt.Errorf("triage: protection of %s: %w", j.inv.Host.Name, err)
 	}
 	j.reach = reachOf(j.inv)
-	j.verdict.Totals = newTotals()
-	j.verdict.Totals.Packages = len(j.inv.Packages)
 	ecosystems := Ecosystems(j.inv.Host.OS)
 	j.coverageOfFeeds(ecosystems)
-	units := unitsOf(ecosystems, j.inv.Packages)
-	j.verdict.Totals.SourcePackages = len(units)
+	units := j.engine.scratch.units.of(ecosystems, j.inv.Packages)
+	j.tally.sources = len(units)
 	j.unnamed(units)
 	stale := j.restarts(units)
 	units = append(units, moduleUnits(ecosystems, j.inv.Packages)...)
@@ -122,41 +130,44 @@ func (j *judging) run(ctx context.Context) error {
 	if booted := bootedUnit(units, j.inv.Kernel); booted != nil {
 		units, roles = append(units, *booted), append(roles, runningKernel)
 	}
-	known, err := j.engine.resolve(ctx, slices.Concat(units, unitsIn(stale)), func(fresh []*unit) error {
-		return j.engine.shelf.matchAll(ctx, fresh)
-	})
+	match := func(fresh []*unit) error { return j.engine.shelf.matchAll(ctx, fresh) }
+	known, err := j.engine.resolve(ctx, j.engine.scratch.known[:0], units, match)
 	if err != nil {
 		return err
 	}
-	j.judgeUnits(known[:len(units)], roles)
-	j.judgeRestarts(stale, known[len(units):], known[:len(units)])
+	j.engine.scratch.known = known
+	j.judgeUnits(known, roles)
+	old, err := j.engine.resolve(ctx, nil, unitsIn(stale), match)
+	if err != nil {
+		return err
+	}
+	j.judgeRestarts(stale, old, known)
 	if err := j.judgeWindows(ctx); err != nil {
 		return err
 	}
-	t := &j.verdict.Totals
-	t.Vulnerabilities, t.NotJudged = len(j.ids), len(j.verdict.NotJudged)
+	j.verdict.Totals = j.tally.totals(len(j.inv.Packages), len(j.verdict.NotJudged))
 	return nil
 }
 
-// resolve finds every unit among those known, or has it matched: match fills the hits
-// of units nobody has asked for yet.
-func (e *Engine) resolve(ctx context.Context, units []unit, match func(fresh []*unit) error) ([]*unit, error) {
-	out := make([]*unit, len(units))
+// resolve appends every unit to out, from among those known, or has it matched: match
+// fills the hits of units nobody has asked for yet.
+func (e *Engine) resolve(ctx context.Context, out []*unit, units []unit, match func(fresh []*unit) error) ([]*unit, error) {
 	var fresh []*unit
 	var keys []string
 	for i := range units {
-		e.key = units[i].appendKey(e.key[:0])
-		u := e.units[string(e.key)]
+		key := units[i].appendKey(e.scratch.key[:0])
+		e.scratch.key = key
+		u := e.units[string(key)]
 		if u == nil {
 			u = new(unit)
 			*u = units[i]
 			u.binaries = slices.Clone(u.binaries)
 			u.packages = u.names()
 			u.groups = map[situation]*group{}
-			e.units[string(e.key)] = u
-			fresh, keys = append(fresh, u), append(keys, string(e.key))
+			e.units[string(key)] = u
+			fresh, keys = append(fresh, u), append(keys, string(key))
 		}
-		out[i] = u
+		out = append(out, u)
 	}
 	if len(fresh) == 0 {
 		return out, nil
@@ -177,6 +188,11 @@ func (e *Engine) resolve(ctx context.Context, units []unit, match func(fresh []*
 // judgeUnits adds the findings of every unit that is code on this host.
 func (j *judging) judgeUnits(known []*unit, roles []kernelRole) {
 	next := slices.Index(roles, bootNext)
+	hits := 0
+	for _, u := range known {
+		hits += len(u.hits)
+	}
+	j.verdict.Findings = make([]*Finding, 0, hits)
 	for i, u := range known {
 		switch roles[i] {
 		case bootNext, otherImage:
@@ -253,20 +269,22 @@ func (j *judging) add(u *unit, hits []hit, s situation) {
 	}
 	g := u.groups[s]
 	if g == nil {
-		g = &group{totals: newTotals()}
+		g = &group{findings: make([]*Finding, len(hits)), about: make([]*described, len(hits))}
 		for i := range hits {
-			f := j.engine.judge(u, &hits[i], s, j.protection)
-			g.findings = append(g.findings, f)
-			g.totals.count(f)
+			g.findings[i], g.about[i] = j.engine.judge(u, &hits[i], s, j.protection), hits[i].described
+			g.tally.count(g.findings[i])
 		}
 		if s.process == "" { // process ids are this host's own
 			u.groups[s] = g
 		}
 	}
 	j.verdict.Findings = append(j.verdict.Findings, g.findings...)
-	j.verdict.Totals.add(g.totals)
-	for _, f := range g.findings {
-		j.ids[f.ID] = true
+	j.tally.add(&g.tally)
+	for _, d := range g.about {
+		if d.host != j.engine.hosts {
+			d.host = j.engine.hosts
+			j.tally.vulnerabilities++
+		}
 	}
 }
 
@@ -342,36 +360,4 @@ func (e *Engine) dated(f Finding, first time.Time) Finding {
 	}
 	f.Deadline = &due
 	return f
-}
-
-func newTotals() Totals {
-	return Totals{Decisions: map[Action]int{}, Types: map[vuln.Type]int{}}
-}
-
-// count adds one finding.
-func (t *Totals) count(f *Finding) {
-	t.Findings++
-	t.Decisions[f.Decision]++
-	for _, x := range f.Types {
-		t.Types[x]++
-	}
-	if len(f.Types) == 0 {
-		t.Untyped++
-	}
-	if f.FixedVersion != "" {
-		t.Fixable++
-	}
-}
-
-// add adds the finding counts of another.
-func (t *Totals) add(o Totals) {
-	t.Findings += o.Findings
-	t.Untyped += o.Untyped
-	t.Fixable += o.Fixable
-	for k, n := range o.Decisions {
-		t.Decisions[k] += n
-	}
-	for k, n := range o.Types {
-		t.Types[k] += n
-	}
 }

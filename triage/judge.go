@@ -13,7 +13,7 @@ import (
 // judge makes the finding of one hit in one situation, with its chain of reasons:
 // match, state, types, exploitation, exposure, coverage, decision.
 func (e *Engine) judge(u *unit, h *hit, s situation, p host.Protection) *Finding {
-	d := h.digest
+	d := h.Digest
 	f := &Finding{ID: h.id, SourcePackage: u.source, SourceVersion: u.sourceVersion, FixedVersion: h.fixed,
 		Packages: u.packages, Title: d.Title, Severity: d.Severity.Vector, Score: d.Severity.Score,
 		Typings: d.Typings, Types: typesIn(d.Typings), EPSS: d.EPSS, KEV: d.KEV != nil, Matches: h.matches}

@@ -25,12 +25,12 @@ type shelf struct {
 	byName     map[string]map[string][]*statement // by ecosystem and package name
 	listings   map[string][]Listing               // by vendor's product name
 	configured map[string][]vuln.Record           // by CPE product
-	digests    map[string]*Digest
+	digests    map[string]*described
 }
 
 func newShelf(records Records) *shelf {
 	return &shelf{records: records, byName: map[string]map[string][]*statement{}, listings: map[string][]Listing{},
-		configured: map[string][]vuln.Record{}, digests: map[string]*Digest{}}
+		configured: map[string][]vuln.Record{}, digests: map[string]*described{}}
 }
 
 // matchAll fills the hits of units by what distributions and CPE configurations say.
@@ -291,16 +291,13 @@ func (s *shelf) describe(ctx context.Context, units []*unit) error {
 			return fmt.Errorf("triage: digests: %w", err)
 		}
 		for id := range missing {
-			s.digests[id] = found[id]
-			if found[id] == nil {
-				s.digests[id] = &Digest{ID: id}
-			}
+			s.digests[id] = &described{Digest: cmp.Or(found[id], &Digest{ID: id})}
 		}
 	}
 	for _, u := range units {
 		u.hits = slices.DeleteFunc(u.hits, func(h hit) bool { return s.digests[h.id].Rejected })
 		for i := range u.hits {
-			u.hits[i].digest = s.digests[u.hits[i].id]
+			u.hits[i].described = s.digests[u.hits[i].id]
 		}
 	}
 	return nil

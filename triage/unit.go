@@ -36,7 +36,13 @@ type hit struct {
 	id      string
 	fixed   string // highest fix the matches name; empty when none names one
 	matches []Match
-	digest  *Digest
+	*described
+}
+
+// described is the digest behind hits of one vulnerability.
+type described struct {
+	*Digest
+	host uint32 // the last host it was found on, as Engine.hosts counts: what is new to one
 }
 
 // order is the version order u's ecosystem uses. What no distribution speaks of is
@@ -77,11 +83,19 @@ func (u *unit) appendKey(key []byte) []byte {
 	return key
 }
 
-// unitsOf groups installed packages into units, sorted by source and version.
-func unitsOf(ecosystems []string, packages []host.Package) []unit {
+// unitList is the memory of the units of one host.
+type unitList struct {
+	units    []unit
+	binaries []binary // units hold parts of it
+}
+
+// of groups installed packages into units, sorted by source and version. They are
+// valid until the next call.
+func (l *unitList) of(ecosystems []string, packages []host.Package) []unit {
 	packages = unsigned(packages)
-	units := make([]unit, 0, len(packages))
-	all := make([]binary, 0, len(packages)) // never grows: units hold parts of it
+	l.units = slices.Grow(l.units[:0], len(packages))
+	l.binaries = slices.Grow(l.binaries[:0], len(packages))
+	units, all := l.units, l.binaries
 	var last *host.Package
 	for _, i := range sorted(packages) {
 		p := &packages[i]
@@ -118,6 +132,9 @@ func moduleUnits(ecosystems []string, packages []host.Package) []unit {
 	var units []unit
 	for i := range packages {
 		p := &packages[i]
+		if p.Module == "" {
+			continue
+		}
 		label := strings.Split(p.Module, ":")
 		if len(label) < 4 {
 			continue

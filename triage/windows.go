@@ -31,10 +31,10 @@ func (j *judging) judgeWindows(ctx context.Context) error {
 		j.skip("os", w.Build, CodeSkipProduct, product)
 		return nil
 	}
-	j.verdict.Totals.SourcePackages++
+	j.tally.sources++
 	installed := slices.Compact(slices.Sorted(slices.Values(w.KBs)))
 	updates := unit{kind: "windows", source: product, sourceVersion: w.Build, build: strings.Join(installed, " ")}
-	known, err := j.engine.resolve(ctx, []unit{updates}, func(fresh []*unit) error {
+	known, err := j.engine.resolve(ctx, nil, []unit{updates}, func(fresh []*unit) error {
 		for _, u := range fresh {
 			u.matchListings(listings, w)
 		}

@@ -20,8 +20,8 @@ type Engine struct {
 	now   time.Time
 	shelf *shelf
 	units map[string]*unit
-	// loaded are the statements per ecosystem the records hold.
-	loaded map[string]int
+	// loaded are the ecosystems the records hold statements about.
+	loaded map[string]bool
 	// protections numbers the distinct protections met: short keys for situations.
 	protections map[string]int
 	// hosts counts the hosts judged: see described.
@@ -304,7 +304,7 @@ func (j *judging) coverageOfFeeds(ecosystems []string) {
 		j.skip("os", os.VersionID, CodeSkipSystem, cmp.Or(os.Name, os.ID))
 	default:
 		for _, eco := range ecosystems {
-			if j.engine.loaded[eco] == 0 {
+			if !j.engine.loaded[eco] {
 				j.skip("os", os.VersionID, CodeSkipFeed, eco)
 			}
 		}

@@ -73,11 +73,11 @@ func (f fakeRecords) Digests(_ context.Context, ids []string) (map[string]*Diges
 	return out, nil
 }
 
-func (f fakeRecords) Ecosystems(context.Context) (map[string]int, error) {
-	out := map[string]int{}
+func (f fakeRecords) Ecosystems(context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
 	for _, r := range f {
 		for _, a := range r.Affected {
-			out[a.Ecosystem]++
+			out[a.Ecosystem] = true
 		}
 	}
 	return out, nil

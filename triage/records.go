@@ -19,9 +19,9 @@ type Records interface {
 	Configured(ctx context.Context, products []string) ([]vuln.Record, error)
 	// Digests returns the digest of each id that is known.
 	Digests(ctx context.Context, ids []string) (map[string]*Digest, error)
-	// Coverage tells how many statements there are for each ecosystem, so that
-	// "nothing found" and "nothing loaded" are never confused.
-	Ecosystems(ctx context.Context) (map[string]int, error)
+	// Ecosystems tells which ecosystems there are statements about, so that "nothing
+	// found" and "nothing loaded" are never confused.
+	Ecosystems(ctx context.Context) (map[string]bool, error)
 }
 
 // Statement is one Affected of one record.

@@ -187,20 +187,23 @@ func (b *batch) write(r vuln.Record, head []byte, statements []statement, hash [
 		if err := b.forget(old); err != nil {
 			return err
 		}
-		if err := b.exec(`UPDATE records SET vulnerabilities = ?, modified = ?, withdrawn = ?, hash = ?, file = ?, body = ? WHERE id = ?`,
-			vulns, stamp(r.Modified), stamp(r.Withdrawn), hash, b.file, pack(head), id); err != nil {
+		if err := b.exec(`UPDATE records SET vulnerabilities = ?, modified = ?, withdrawn = ?, hash = ?, file = ? WHERE id = ?`,
+			vulns, stamp(r.Modified), stamp(r.Withdrawn), hash, b.file, id); err != nil {
 			return err
 		}
 	} else {
-		row, err := b.queryRow(`INSERT INTO records (source, name, vulnerabilities, modified, withdrawn, hash, file, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-			r.Source, r.ID, vulns, stamp(r.Modified), stamp(r.Withdrawn), hash, b.file, pack(head))
+		row, err := b.queryRow(`INSERT INTO records (source, name, vulnerabilities, modified, withdrawn, hash, file)
+			VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			r.Source, r.ID, vulns, stamp(r.Modified), stamp(r.Withdrawn), hash, b.file)
 		if err != nil {
 			return err
 		}
 		if err := row.Scan(&id); err != nil {
 			return err
 		}
+	}
+	if err := b.exec(`INSERT OR REPLACE INTO bodies (record, body) VALUES (?, ?)`, id, pack(head)); err != nil {
+		return err
 	}
 	for _, v := range r.Vulnerabilities {
 		b.dirty[v] = true

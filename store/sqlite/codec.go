@@ -3,6 +3,9 @@ package sqlite
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,10 +14,12 @@ import (
 	"github.com/kannuki/kannuki/vuln"
 )
 
-// Bodies are JSON; a long one is compressed. The first byte tells which.
+// Bodies are JSON; a long one is compressed; the statement that distributions make by
+// the hundred thousand has a form of its own. The first byte tells which.
 const (
 	plain      = 'j'
 	compressed = 'z'
+	usual      = 'u' // a source package is affected before a version: see packUsual
 	// worthCompressing is the length from which zstd pays for its header.
 	worthCompressing = 512
 )
@@ -63,6 +68,39 @@ func unpack(body []byte, v any) error {
 	return json.Unmarshal(text, v)
 }
 
+// packUsual writes "source package, from the beginning, before the fix" as the fixed
+// version, a NUL and the urgency; false where a says anything else.
+func packUsual(a vuln.Affected) ([]byte, bool) {
+	if len(a.Ranges) != 1 || len(a.Ranges[0].Events) != 2 {
+		return nil, false
+	}
+	fix, urgency := a.Ranges[0].Events[1].Fixed, a.Urgency
+	if fix == "" || strings.ContainsRune(fix, 0) {
+		return nil, false
+	}
+	if again := usualAffected(fix, urgency); !reflect.DeepEqual(a, again) {
+		return nil, false
+	}
+	return slices.Concat([]byte{usual}, []byte(fix), []byte{0}, []byte(urgency)), true
+}
+
+func usualAffected(fix, urgency string) vuln.Affected {
+	return vuln.Affected{SourcePackage: true, Urgency: urgency, Ranges: []vuln.Range{{Events: []vuln.Event{{Introduced: "0"}, {Fixed: fix}}}}}
+}
+
+// unpackAffected decodes the body of a statement about a package.
+func unpackAffected(body []byte, a *vuln.Affected) error {
+	if len(body) == 0 || body[0] != usual {
+		return unpack(body, a)
+	}
+	fix, urgency, ok := strings.Cut(string(body[1:]), "\x00")
+	if !ok {
+		return fmt.Errorf("a short statement without its end")
+	}
+	*a = usualAffected(fix, urgency)
+	return nil
+}
+
 // statement is one row of the table of that name, before it has a record id.
 type statement struct {
 	kind, name string
@@ -81,11 +119,15 @@ func split(r vuln.Record) (head []byte, statements []statement, err error) {
 		a := r.Affected[i]
 		kind, name := a.Ecosystem, a.Package
 		a.Ecosystem, a.Package = "", ""
-		body, err := json.Marshal(a)
-		if err != nil {
-			return nil, nil, err
+		body, ok := packUsual(a)
+		if !ok {
+			text, err := json.Marshal(a)
+			if err != nil {
+				return nil, nil, err
+			}
+			body = pack(text)
 		}
-		statements = append(statements, statement{kind, name, pack(body)})
+		statements = append(statements, statement{kind, name, body})
 	}
 	for i := range r.Products {
 		p := r.Products[i]
@@ -138,7 +180,7 @@ func join(r *vuln.Record, s statement) error {
 		r.Products = append(r.Products, p)
 	default:
 		var a vuln.Affected
-		if err := unpack(s.body, &a); err != nil {
+		if err := unpackAffected(s.body, &a); err != nil {
 			return err
 		}
 		a.Ecosystem, a.Package = s.kind, s.name

@@ -53,7 +53,7 @@ func (b *batch) derive() error {
 
 // load reads the records behind each id.
 func (b *batch) load(ids []string) ([]pending, error) {
-	query, err := b.prepare(`SELECT r.body FROM mentions m JOIN records r ON r.id = m.record WHERE m.vulnerability = ?`)
+	query, err := b.prepare(`SELECT b.body FROM mentions m JOIN bodies b ON b.record = m.record WHERE m.vulnerability = ?`)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,8 @@ func (b *batch) tell(fresh map[string]bool) error {
 // rederive recomputes every digest made by older typing rules.
 func (db *DB) rederive(ctx context.Context) error {
 	var stale int
-	row := db.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM digests WHERE rules <> ?)`, triage.RulesVersion)
+	row := db.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM digests WHERE rules < ?1) OR EXISTS (SELECT 1 FROM digests WHERE rules > ?1)`,
+		triage.RulesVersion)
 	if err := row.Scan(&stale); err != nil || stale == 0 {
 		return err
 	}

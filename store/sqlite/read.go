@@ -23,7 +23,7 @@ func (db *DB) Affected(ctx context.Context, ecosystems, packages []string) (map[
 	for _, eco := range ecosystems {
 		err := db.eachStatement(ctx, eco, packages, func(name string, r vuln.Record, body []byte) error {
 			s := triage.Statement{Source: r.Source, Record: r.ID, Vulnerabilities: r.Vulnerabilities}
-			if err := unpack(body, &s.Affected); err != nil {
+			if err := unpackAffected(body, &s.Affected); err != nil {
 				return err
 			}
 			s.Ecosystem, s.Package = eco, name
@@ -52,13 +52,13 @@ func (db *DB) Products(ctx context.Context, names []string) ([]triage.Listing, e
 	return out, err
 }
 
-// eachStatement visits the statements of one kind with these names. Of the record
-// only source, id and vulnerabilities are filled.
+// eachStatement visits the statements of one kind with these names, those of one record
+// about one name together. Of the record only source, id and vulnerabilities are filled.
 func (db *DB) eachStatement(ctx context.Context, kind string, names []string, visit func(name string, r vuln.Record, body []byte) error) error {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for part := range slices.Chunk(names, perQuery) {
 		rows, err := db.read.QueryContext(ctx, `SELECT s.name, s.body, r.source, r.name, r.vulnerabilities
-			FROM statements s JOIN records r ON r.id = s.record
+			FROM statements s CROSS JOIN records r ON r.id = s.record
 			WHERE s.kind = ? AND s.name IN (`+marks(len(part))+`) AND r.withdrawn = 0`, append([]any{kind}, anys(part)...)...)
 		if err != nil {
 			return fmt.Errorf("store: statements of %s: %w", kind, err)
@@ -152,7 +152,7 @@ func scanInts(rows *sql.Rows) ([]int64, error) {
 func (db *DB) record(ctx context.Context, id int64) (vuln.Record, error) {
 	var r vuln.Record
 	var body []byte
-	if err := db.read.QueryRowContext(ctx, `SELECT body FROM records WHERE id = ?`, id).Scan(&body); err != nil {
+	if err := db.read.QueryRowContext(ctx, `SELECT body FROM bodies WHERE record = ?`, id).Scan(&body); err != nil {
 		return r, fmt.Errorf("store: record %d: %w", id, err)
 	}
 	if err := unpack(body, &r); err != nil {
@@ -232,20 +232,22 @@ func scanDigests(rows *sql.Rows, out map[string]*triage.Digest) error {
 }
 
 // Ecosystems implements triage.Records.
-func (db *DB) Ecosystems(ctx context.Context) (map[string]int, error) {
-	out := map[string]int{}
-	rows, err := db.read.QueryContext(ctx, `SELECT kind, count(*) FROM statements GROUP BY kind`)
+func (db *DB) Ecosystems(ctx context.Context) (map[string]bool, error) {
+	out := map[string]bool{}
+	// From each kind to the next by the key: DISTINCT would read the whole table.
+	rows, err := db.read.QueryContext(ctx, `WITH RECURSIVE k (kind) AS (SELECT min(kind) FROM statements
+		UNION ALL SELECT (SELECT min(s.kind) FROM statements s WHERE s.kind > k.kind) FROM k WHERE k.kind IS NOT NULL)
+		SELECT kind FROM k WHERE kind IS NOT NULL`)
 	if err != nil {
 		return nil, fmt.Errorf("store: ecosystems: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var kind string
-		var n int
-		if err := rows.Scan(&kind, &n); err != nil {
+		if err := rows.Scan(&kind); err != nil {
 			return nil, fmt.Errorf("store: ecosystems: %w", err)
 		}
-		out[kind] = n
+		out[kind] = kind != kindProduct && kind != kindCPE
 	}
 	return out, rows.Err()
 }

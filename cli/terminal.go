@@ -3,6 +3,8 @@ package cli
 import (
 	"io"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -30,19 +32,42 @@ func terminalWidth(w io.Writer) int {
 // progress shows a bar on standard error while something takes its time. Where
 // standard error is no terminal it is silent.
 type progress struct {
-	bar  *progressbar.ProgressBar
-	name string
+	bar     *progressbar.ProgressBar
+	name    string
+	stopped chan struct{}
+	ticking sync.WaitGroup
 }
 
+// A bar says how long it has taken, not how long it will: after a file is read, its
+// records are merged and written at once, and no forecast from bytes knows of that.
 func (a *app) progress(what string) *progress {
 	if !isTerminal(a.Stderr) {
 		return &progress{}
 	}
-	return &progress{bar: progressbar.NewOptions64(-1,
-		progressbar.OptionSetWriter(a.Stderr), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100_000_000), progressbar.OptionSetWidth(24))}
+	p := &progress{stopped: make(chan struct{}), bar: progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(a.Stderr), progressbar.OptionSetDescription(label(what)),
+		progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetWidth(16))}
+	p.ticking.Go(p.tick)
+	return p
 }
+
+// tick moves the clock while nothing else moves: a bar that stands still looks dead.
+func (p *progress) tick() {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-p.stopped:
+			return
+		case <-every.C:
+			_ = p.bar.Add(0)
+		}
+	}
+}
+
+// label is a bar's name, always as wide; of a path the end tells most.
+func label(text string) string { return lang.Pad(lang.CutStart(lang.Clean(text), 30), 30) }
 
 // at moves the bar; done and total are bytes, total 0 when unknown.
 func (p *progress) at(done, total int64, name string) {
@@ -54,13 +79,15 @@ func (p *progress) at(done, total int64, name string) {
 	}
 	if name != p.name {
 		p.name = name
-		p.bar.Describe(lang.Pad(lang.Cut(name, 30), 30))
+		p.bar.Describe(label(name))
 	}
 	_ = p.bar.Set64(done) // a terminal that went away must not stop the work
 }
 
 func (p *progress) done() {
 	if p.bar != nil {
+		close(p.stopped)
+		p.ticking.Wait()
 		_ = p.bar.Finish()
 	}
 }

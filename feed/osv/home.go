@@ -3,6 +3,7 @@ package osv
 import (
 	"cmp"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -135,6 +136,30 @@ func cveOf(id string) string {
 func releaseOf(ecosystem string) string {
 	release, _, _ := strings.Cut(ecosystem, "::")
 	return release
+}
+
+// modular tells whether a fix was built in an RPM module: rpm's dist tag says so.
+func modular(ranges []vuln.Range) bool {
+	return slices.ContainsFunc(ranges, func(r vuln.Range) bool {
+		return slices.ContainsFunc(r.Events, func(e vuln.Event) bool { return strings.Contains(e.Fixed, ".module") })
+	})
+}
+
+// moduleStream is a module stream as advisories write it: "nodejs:18", "idm:DL1".
+var moduleStream = regexp.MustCompile(`^[a-z0-9][\w.+-]*:[\w.+-]+$`)
+
+// streams are the module streams an advisory's title names, space-separated: the
+// records of AlmaLinux and Rocky Linux say it nowhere else ("Important: virt:rhel and
+// virt-devel:rhel security update").
+func streams(title string) string {
+	var out []string
+	for word := range strings.FieldsSeq(title) {
+		word, _, _ = strings.Cut(strings.TrimRight(word, ","), "/") // "httpd:2.4/mod_http2": one package of it
+		if moduleStream.MatchString(word) && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // qualifier is one qualifier of a package URL.

@@ -163,6 +163,9 @@ func (d *document) addAffected(r *vuln.Record, note func(string, int)) error {
 		if err != nil {
 			return fmt.Errorf("affected %s %s: %w", a.Package.Ecosystem, a.Package.Name, err)
 		}
+		if out.Module == "" && modular(out.Ranges) {
+			out.Module = streams(d.Summary)
+		}
 		switch {
 		case len(out.Ranges) > 0 || len(out.Versions) > 0:
 			r.Affected = append(r.Affected, out)

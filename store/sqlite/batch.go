@@ -17,7 +17,7 @@ import (
 
 // decoderVersion is raised when our reading of feed formats changes, so that files
 // already imported are read again.
-const decoderVersion = 1
+const decoderVersion = 2
 
 // batch is the transaction of one file.
 type batch struct {

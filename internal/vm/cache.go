@@ -1,0 +1,90 @@
+//go:build linux
+
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// cacheDir is where kernels and disks are kept between test runs.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("KANNUKI_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	root, err := moduleRoot()
+	return filepath.Join(root, ".cache", "vm"), err
+}
+
+// moduleRoot walks up from the working directory, which go test sets to the package.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod above the working directory; set KANNUKI_CACHE")
+		}
+	}
+}
+
+// keep returns cache/name, a folder that make has filled. It is made once however many
+// processes ask at the same time, and is either whole or not there: make works in a
+// folder beside it that is renamed at the end, and what a killed process left of that
+// is cleared away.
+func keep(cache, name string, make func(dir string) error) (string, error) {
+	final := filepath.Join(cache, name)
+	if _, err := os.Stat(final); err == nil {
+		return final, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lock(final + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(final); !errors.Is(err, fs.ErrNotExist) {
+		return final, err // somebody else made it while we waited
+	}
+	building := final + ".building"
+	if err := os.RemoveAll(building); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(building, 0o755); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(building)
+	if err := make(building); err != nil {
+		return "", fmt.Errorf("making %s: %w", final, err)
+	}
+	return final, os.Rename(building, final)
+}
+
+// lock takes a file lock, which the system gives back when the process ends, however.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return func() { file.Close() }, nil
+}

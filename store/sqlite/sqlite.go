@@ -88,8 +88,12 @@ func (db *DB) migrate(ctx context.Context) error {
 		return err
 	}
 	row := db.write.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied`)
-	if err := row.Scan(&version); err == nil && version == newest {
+	switch err := row.Scan(&version); {
+	case err == nil && version == newest:
 		return nil
+	case err == nil && version > newest:
+		// What a later schema means is not known here: writing could spoil it.
+		return fmt.Errorf("written by a newer kannuki (schema %d, this one knows %d): use that one", version, newest)
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db.write, dir)
 	if err != nil {

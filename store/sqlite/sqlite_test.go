@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -117,5 +118,33 @@ func TestFileThatIsNoDatabaseIsNamed(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(path); !strings.HasPrefix(string(text), "these are my notes") {
 		t.Error("the file was changed")
+	}
+}
+
+func TestDatabaseOfANewerProgramIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "k.db")
+	db, err := sqlite.Open(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = sqlite.Open(t.Context(), path, time.Now); err == nil {
+		db.Close()
+		t.Fatal("opened a database whose schema it does not know")
+	}
+	if !strings.Contains(err.Error(), "newer kannuki") || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %q names neither the file nor the reason", err)
 	}
 }

@@ -137,15 +137,19 @@ const ourModule = "github.com/kannuki/kannuki"
 // goBuild runs `go build` or `go test -c` for the guest: static, and the same bytes
 // from the same sources.
 func goBuild(bin, verb string, args ...string) error {
-	tool := os.Getenv("GO")
-	if tool == "" {
-		tool = "go"
-	}
 	words := append(strings.Fields(verb), "-trimpath", "-buildvcs=false", "-o", bin)
-	cmd := exec.Command(tool, append(words, args...)...)
+	cmd := exec.Command(goTool(), append(words, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err), errors.New(string(out)))
 	}
 	return nil
+}
+
+// goTool is the go command the Makefile has chosen, or the one on the PATH.
+func goTool() string {
+	if tool := os.Getenv("GO"); tool != "" {
+		return tool
+	}
+	return "go"
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -32,6 +31,8 @@ type Config struct {
 	User    string            // who it runs as; empty is root
 	Dir     string            // its working directory
 	Timeout time.Duration     // of the whole run, boot included; 0 is 3 minutes
+
+	merge bool // one stream, in order
 }
 
 // Result is how a command in a guest ended.
@@ -51,11 +52,7 @@ type Result struct {
 func Run(t testing.TB, c Config, program string, args ...string) Result {
 	t.Helper()
 	in := path.Join("/test", filepath.Base(program))
-	c.Files = maps.Clone(c.Files)
-	if c.Files == nil {
-		c.Files = map[string]string{}
-	}
-	c.Files[in] = program
+	c.Files = withFile(c.Files, in, program)
 	return Shell(t, c, append([]string{in}, args...)...)
 }
 
@@ -91,7 +88,7 @@ func (c Config) run(ctx context.Context, args []string) (Result, error) {
 	}
 	defer m.close()
 	booted := time.Since(began)
-	r, err := m.exec(ctx, port.Command{Args: args, Env: c.Env, Dir: c.Dir, User: c.User})
+	r, err := m.exec(ctx, port.Command{Args: args, Env: c.Env, Dir: c.Dir, User: c.User, Merge: c.merge})
 	r.Boot, r.Console = booted, m.console()
 	if err == nil {
 		m.powerOff()

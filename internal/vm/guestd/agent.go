@@ -153,6 +153,9 @@ func (s *server) exec(f port.Frame) {
 	if err == nil {
 		cmd.Stdout = stream{s, port.Stdout, f.ID}
 		cmd.Stderr = stream{s, port.Stderr, f.ID}
+		if c.Merge {
+			cmd.Stderr = cmd.Stdout // one pipe
+		}
 		err = cmd.Start()
 	}
 	if err != nil {

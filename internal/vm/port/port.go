@@ -51,6 +51,7 @@ type Command struct {
 	Dir   string   // working directory; empty is /
 	User  string   // name in the guest's /etc/passwd; empty is root
 	Login bool     // a login session's audit id: /proc/self/loginuid is set to the user
+	Merge bool     // standard error goes where standard output goes, in order
 	Stdin []byte   // at most MaxBody with the rest
 }
 

@@ -63,8 +63,9 @@ tidy: ## fail where go mod tidy changes go.mod or go.sum
 generate: ## write generated files anew
 	$(GO) generate ./...
 
-bench: ## run the benchmarks (BENCH=regexp)
+bench: ## run the benchmarks (BENCH=regexp), then what kannuki costs on real data, beside others (scripts/peers)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	$(GO) run ./test/bench
 
 fuzz: ## fuzz every target briefly (FUZZTIME=5s each)
 	scripts/fuzz $(FUZZTIME)

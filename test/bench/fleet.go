@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/kannuki/kannuki/host"
@@ -21,10 +20,9 @@ type fleetSize struct {
 
 // fleetResult is what judging a fleet cost.
 type fleetResult struct {
-	Took     time.Duration
+	Cost     cost
 	Findings int
-	Distinct int    // package versions in the fleet
-	Peak     uint64 // bytes of memory taken from the system
+	Distinct int // package versions in the fleet
 }
 
 // judgeFleet judges a fleet whose hosts are like this machine: the same packages, each
@@ -44,8 +42,8 @@ func judgeFleet(ctx context.Context, path string, size fleetSize) (fleetResult, 
 		return fleetResult{}, err
 	}
 	fleet := newFleet(inv, size)
-	start := time.Now()
-	e, err := triage.NewEngine(ctx, db, table, start)
+	watch := startWatch()
+	e, err := triage.NewEngine(ctx, db, table, time.Now())
 	if err != nil {
 		return fleetResult{}, err
 	}
@@ -57,11 +55,7 @@ func judgeFleet(ctx context.Context, path string, size fleetSize) (fleetResult, 
 		}
 		r.Findings += len(v.Findings)
 	}
-	r.Took = time.Since(start)
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	r.Peak = mem.Sys
-	r.Distinct = fleet.distinct()
+	r.Cost, r.Distinct = watch.stop(), fleet.distinct()
 	return r, nil
 }
 
@@ -70,11 +64,11 @@ type fleet struct {
 	size     fleetSize
 	inv      host.Inventory
 	packages [][]host.Package // by package, then version
-	used     map[[2]int]bool
+	used     [][]bool         // package and version some host has
 }
 
 func newFleet(inv host.Inventory, size fleetSize) *fleet {
-	f := &fleet{size: size, inv: inv, used: map[[2]int]bool{}}
+	f := &fleet{size: size, inv: inv}
 	for i := range size.packages {
 		p := inv.Packages[i%len(inv.Packages)]
 		if i >= len(inv.Packages) { // more packages than this machine has: others of the kind
@@ -88,7 +82,7 @@ func newFleet(inv host.Inventory, size fleetSize) *fleet {
 			}
 			versions = append(versions, q)
 		}
-		f.packages = append(f.packages, versions)
+		f.packages, f.used = append(f.packages, versions), append(f.used, make([]bool, size.versions))
 	}
 	return f
 }
@@ -106,9 +100,19 @@ func (f *fleet) host(i int) *host.Inventory {
 			version = int(uint32(i*2654435761+k*40503)>>7) % f.size.versions
 		}
 		inv.Packages[k] = f.packages[k][version]
-		f.used[[2]int{k, version}] = true
+		f.used[k][version] = true
 	}
 	return &inv
 }
 
-func (f *fleet) distinct() int { return len(f.used) }
+func (f *fleet) distinct() int {
+	n := 0
+	for _, versions := range f.used {
+		for _, used := range versions {
+			if used {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -139,6 +139,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.flags.db, "db", "", a.T("cli.flag.db"))
 	flags.StringVar(&a.flags.lang, "lang", "", a.T("cli.flag.lang"))
 	flags.StringVar(&a.flags.color, "color", "auto", a.T("cli.flag.color"))
+	choices(root, "lang", lang.Languages...)
+	choices(root, "color", colors...)
 	flags.BoolP("help", "h", false, a.T("cli.flag.help"))
 	root.Flags().BoolP("version", "v", false, a.T("cli.flag.version"))
 	root.PersistentPreRunE = a.checkGlobals
@@ -152,13 +154,16 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// colors are what --color takes.
+var colors = []string{"auto", "always", "never"}
+
 // checkGlobals refuses global flag values that mean nothing, and flags that exclude
 // each other.
 func (a *app) checkGlobals(cmd *cobra.Command, _ []string) error {
 	if a.flags.lang != "" && !slices.Contains(lang.Languages, a.flags.lang) {
 		return usagef(cmd, "%s", a.T("cli.unknown-value", "--lang", a.flags.lang, a.list(lang.Languages)))
 	}
-	if colors := []string{"auto", "always", "never"}; !slices.Contains(colors, a.flags.color) {
+	if !slices.Contains(colors, a.flags.color) {
 		return usagef(cmd, "%s", a.T("cli.unknown-value", "--color", a.flags.color, a.list(colors)))
 	}
 	return a.checkExclusive(cmd)

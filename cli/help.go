@@ -32,7 +32,10 @@ func (a *app) helpPage(cmd *cobra.Command) string {
 		a.helpList(&b, "cli.global-flags", width, a.flagRows(cmd.PersistentFlags()))
 	}
 	a.helpList(&b, "cli.global-flags", width, a.flagRows(cmd.InheritedFlags()))
-	b.WriteString("\n" + a.T("cli.examples") + "\n" + cmd.Example + "\n\n")
+	if cmd.Example != "" {
+		b.WriteString("\n" + a.T("cli.examples") + "\n" + cmd.Example + "\n")
+	}
+	b.WriteString("\n")
 	writeLines(&b, "", lang.Wrap(a.T("cli.exit-codes"), width-1))
 	return b.String()
 }
@@ -145,6 +148,14 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 		return near[0]
 	}
 	return ""
+}
+
+// choices lets the shell complete the values of a flag.
+func choices(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // a flag that is not there: a mistake in this package
+	}
 }
 
 // exclusive refuses more than one of the named flags.

@@ -94,6 +94,9 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.StringVar(&opt.table, "table", "ssvc", a.T("cli.flag.table"))
 	flags.StringVar(&opt.tableFile, "table-file", "", a.T("cli.flag.table-file"))
 	flags.StringVar(&opt.importance, "importance", "", a.T("cli.flag.importance"))
+	choices(cmd, "fail-on", actionWords()...)
+	choices(cmd, "table", triage.TableNames...)
+	choices(cmd, "importance", host.Importances...)
 	a.exclusive(cmd, "json", "sarif", "openvex", "cyclonedx", "all")
 	a.exclusive(cmd, "table", "table-file")
 	return cmd
@@ -176,6 +179,12 @@ func (a *app) decisionTable(cmd *cobra.Command, opt scanOptions) (*triage.Table,
 		return nil, fmt.Errorf("%s: %w", opt.tableFile, err)
 	}
 	return &table, nil
+}
+
+// actionWords are the decisions of the built-in tables.
+func actionWords() []string {
+	return []string{string(triage.Immediate), string(triage.OutOfCycle), string(triage.Scheduled), string(triage.Defer),
+		string(triage.Days3Forensic), string(triage.Days3), string(triage.Days14), string(triage.Days60), string(triage.OnUpgrade)}
 }
 
 // threshold reads --fail-on: an action of the table, or one of another that sets the

@@ -51,11 +51,18 @@ func (a *app) typesCommand() *cobra.Command {
 	flags.StringVar(&opt.rules, "rules", triage.FullRules, a.T("cli.flag.rules"))
 	flags.StringVar(&opt.source, "source", "nvd", a.T("cli.flag.source"))
 	flags.StringVar(&opt.format, "format", "table", a.T("cli.flag.format"))
+	choices(cmd, "rules", typeRules...)
+	choices(cmd, "source", typeSources...)
+	choices(cmd, "format", typeFormats...)
 	return cmd
 }
 
-// typeFormats are the formats of report types.
-var typeFormats = []string{"table", "json", "csv", "md", "html"}
+// What the flags of report types take.
+var (
+	typeRules   = []string{triage.FullRules, triage.CVEDetailsRules}
+	typeSources = []string{"nvd", "msrc"}
+	typeFormats = []string{"table", "json", "csv", "md", "html"}
+)
 
 func (a *app) types(cmd *cobra.Command, s store.Store, opt typesOptions) error {
 	question, err := a.typesQuestion(cmd, opt)
@@ -85,8 +92,8 @@ func (a *app) typesQuestion(cmd *cobra.Command, opt typesOptions) (triage.TypeQu
 		flag, value string
 		known       []string
 	}{
-		{"--rules", opt.rules, []string{triage.CVEDetailsRules, triage.FullRules}},
-		{"--source", opt.source, []string{"nvd", "msrc"}},
+		{"--rules", opt.rules, typeRules},
+		{"--source", opt.source, typeSources},
 		{"--format", opt.format, typeFormats},
 	}
 	for _, c := range choices {

@@ -18,9 +18,11 @@ type unit struct {
 	source        string
 	sourceVersion string
 	module        string // stream: "nodejs:18"
-	build         string // of an RPM module itself: "8060020220523160029.ad008a3a"
-	cpe           string
-	binaries      []binary
+	// build tells units of one source version apart: of an RPM module itself, its build
+	// "8060020220523160029.ad008a3a"; of Windows, the updates installed.
+	build    string
+	cpe      string
+	binaries []binary
 
 	packages []string // names of binaries, shared by the findings
 	hits     []hit

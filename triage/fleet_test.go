@@ -277,3 +277,26 @@ func (w world) protection() host.Protection {
 	}
 	return p
 }
+
+// TestHostsThatReportAtDifferentMomentsShareTheirFindings: else a guarded fleet would
+// cost as many judgements as it has hosts.
+func TestHostsThatReportAtDifferentMomentsShareTheirFindings(t *testing.T) {
+	e := engineAt(t, "ssvc", fakeRecords{rated("CVE-1", "Debian:12", "demo", "", codeExecution, remoteAll, nil)})
+	judge := func(ago time.Duration, change func(*host.ControlStatus)) *Finding {
+		p := changed(inForce("demo"), change)
+		p.Reported = now.Add(-ago)
+		v, err := e.Judge(t.Context(), web(), p)
+		if err != nil || len(v.Findings) != 1 {
+			t.Fatal(len(v.Findings), err)
+		}
+		return v.Findings[0]
+	}
+	same := func(*host.ControlStatus) {}
+	first := judge(time.Second, same)
+	if judge(10*time.Minute, same) != first {
+		t.Error("a report of ten minutes ago is judged apart from one of a second ago")
+	}
+	if judge(time.Hour, same) == first || judge(time.Second, unproven) == first {
+		t.Error("a stale or an unproven protection shares the findings of one in force")
+	}
+}

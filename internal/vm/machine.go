@@ -45,7 +45,6 @@ type boot struct {
 	token   string   // empty draws one
 	extra   []string // QEMU's further arguments
 	clock   int64
-	quiet   bool // do not print the console's growth
 }
 
 const (
@@ -99,23 +98,12 @@ func (m *machine) start(b boot) error {
 	defer monitorGuest.Close()
 	m.cmd = exec.Command(qemu, b.args(initrd, m.consolePath())...)
 	m.cmd.ExtraFiles = []*os.File{linkGuest, monitorGuest}
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	said := &bytes.Buffer{}
 	m.cmd.Stdout, m.cmd.Stderr = said, said
-	started := make(chan error)
+	started := make(chan error, 1)
 	go func() {
-		// The kernel sends the death signal when the starting thread ends, so that
-		// thread stays until QEMU has.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := m.cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		if err := m.cmd.Wait(); err != nil || said.Len() > 0 {
-			m.exit = fmt.Errorf("%s: %w: %s", qemu, err, said)
-		}
+		err := tied(m.cmd, syscall.SIGKILL, func(err error) { started <- err })
+		m.exit = fmt.Errorf("%s has ended (%v) %s", qemu, err, said)
 		close(m.gone)
 	}()
 	if err := <-started; err != nil {
@@ -126,6 +114,21 @@ func (m *machine) start(b boot) error {
 	m.link = newLink(linkHost)
 	m.monitor = newMonitor(monitorHost)
 	return nil
+}
+
+// tied runs a program that gets a signal when this process ends, however it does. The
+// kernel sends it when the starting thread ends, so that thread stays until the program
+// has. started hears at once whether it runs.
+func tied(cmd *exec.Cmd, signal syscall.Signal, started func(error)) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: signal, Setpgid: true}
+	err := cmd.Start()
+	started(err)
+	if err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 const qemu = "qemu-system-x86_64"
@@ -228,7 +231,7 @@ func pair(name string) (host, guest *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+"-guest"), nil
 }
 
-// output gathers what a command prints, both streams in the order they came.
+// gathered is what a command prints, both streams in the order they came.
 type gathered struct {
 	mu          sync.Mutex
 	all, stdout bytes.Buffer

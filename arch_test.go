@@ -21,7 +21,7 @@ type layer struct {
 var layers = []layer{
 	{"words", []string{"host", "policy", "event", "vuln", "patch"}},
 	{"engines", []string{"triage", "rollout", "guard", "drill"}},
-	{"adapters", []string{"feed", "inventory", "install", "store", "sample", "wire", "identity"}},
+	{"adapters", []string{"feed", "inventory", "install", "store", "sample", "policyfile", "wire", "identity"}},
 	{"ends", []string{"agent", "control"}},
 	{"faces", []string{"api", "console", "cli", "report", "lang"}},
 	{"cmd", []string{"cmd"}},

@@ -5,10 +5,10 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // cacheDir is where kernels and disks are kept between test runs.
@@ -42,7 +42,7 @@ func moduleRoot() (string, error) {
 // is cleared away.
 func keep(cache, name string, make func(dir string) error) (string, error) {
 	final := filepath.Join(cache, name)
-	if _, err := os.Stat(final); err == nil {
+	if used(final) {
 		return final, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
@@ -53,9 +53,10 @@ func keep(cache, name string, make func(dir string) error) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(final); !errors.Is(err, fs.ErrNotExist) {
-		return final, err // somebody else made it while we waited
+	if used(final) {
+		return final, nil // somebody else made it while we waited
 	}
+	prune(filepath.Dir(final))
 	building := final + ".building"
 	if err := os.RemoveAll(building); err != nil {
 		return "", err
@@ -68,6 +69,29 @@ func keep(cache, name string, make func(dir string) error) (string, error) {
 		return "", fmt.Errorf("making %s: %w", final, err)
 	}
 	return final, os.Rename(building, final)
+}
+
+// unusedFor is how long what nobody asks for any more stays in the cache.
+const unusedFor = 3 * 24 * time.Hour
+
+// used tells whether something is in the cache, and notes that it was asked for.
+func used(dir string) bool {
+	now := time.Now()
+	return os.Chtimes(dir, now, now) == nil
+}
+
+// prune takes away what nobody has asked for of late: each new kernel, recipe and
+// saved state leaves its forerunner behind. What is in use is open, and lasts.
+func prune(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && e.IsDir() && time.Since(info.ModTime()) > unusedFor {
+			old := filepath.Join(dir, e.Name()+".building") // never half a folder under a good name
+			_ = os.Rename(filepath.Join(dir, e.Name()), old)
+			_ = os.RemoveAll(old)
+		}
+	}
 }
 
 // lock takes a file lock, which the system gives back when the process ends, however.

@@ -50,7 +50,11 @@ func packages(list string) []string {
 
 // debianDisk returns the server's disk, installed from packages where it is missing or
 // its recipe has changed.
-func debianDisk(cache string) (string, error) {
+func debianDisk() (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
 	names := packages(packageList)
 	recipe := sha256.New()
 	for _, s := range Matrix() {
@@ -123,12 +127,8 @@ type booted struct {
 }
 
 // bootOnce returns the server of a configuration, booted now or earlier.
-func (c Config) bootOnce(ctx context.Context) (booted, error) {
+func (c Config) bootOnce(ctx context.Context, disk string) (booted, error) {
 	cache, err := cacheDir()
-	if err != nil {
-		return booted{}, err
-	}
-	disk, err := debianDisk(cache)
 	if err != nil {
 		return booted{}, err
 	}
@@ -146,8 +146,6 @@ func (c Config) bootOnce(ctx context.Context) (booted, error) {
 	if err != nil {
 		return booted{}, err
 	}
-	now := time.Now()
-	_ = os.Chtimes(dir, now, now)
 	token, err := os.ReadFile(filepath.Join(dir, "token"))
 	b.token = string(token)
 	return booted{disk: filepath.Join(dir, diskName), boot: b}, err

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,43 +22,71 @@ import (
 // tag (guest, by our rule) and those without one. Each test there becomes a subtest
 // here, passed, failed or skipped as it was inside, with what it printed. The folder's
 // testdata is beside the tests, as go test has it. args go to the test binary
-// ("-test.run=…").
+// ("-test.run=…"). A test that itself starts machines is skipped inside one.
 //
 // A binary that runs no test, that ends early, or that fails without saying which test
 // failed, is a failure.
 func GoTest(t *testing.T, c Config, dir, tag string, args ...string) {
 	t.Helper()
 	requireHost(t)
+	p := buildTests(t, dir, tag)
+	c.Dir, c.merge = p.dir, true
+	c.Files = withFile(c.Files, p.in(), p.bin)
+	if p.data != "" {
+		c.Files[path.Join(p.dir, "testdata")] = p.data
+	}
+	r := Shell(t, c, p.command(c, args)...)
+	t.Logf("kernel %s: booted in %.1f s, ran for %.1f s", c.Kernel.Release(), r.Boot.Seconds(), r.Took.Seconds())
+	p.report(t, r)
+}
+
+// testProgram is a package's tests, built for the guest.
+type testProgram struct {
+	bin  string // on the host
+	data string // the package's testdata on the host, if it has any
+	dir  string // the folder in the guest
+}
+
+func buildTests(t testing.TB, dir, tag string) testProgram {
+	t.Helper()
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), filepath.Base(dir)+".test")
-	if err := goBuild(bin, "test -c", "-tags="+tag, dir); err != nil {
+	p := testProgram{bin: filepath.Join(t.TempDir(), filepath.Base(dir)+".test"), dir: "/test/" + filepath.Base(dir)}
+	if err := goBuild(p.bin, "test -c", "-tags="+tag, dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(bin); err != nil {
+	if !exists(p.bin) {
 		t.Fatalf("%s has no tests", dir)
 	}
-	c.Dir, c.merge = "/test/"+filepath.Base(dir), true
-	c.Files = withFile(c.Files, filepath.Join(c.Dir, filepath.Base(bin)), bin)
 	if data := filepath.Join(dir, "testdata"); exists(data) {
-		c.Files[c.Dir+"/testdata"] = data
+		p.data = data
 	}
-	inner := c.timeout() - 10*time.Second // the binary's own timeout prints where it hangs
-	words := []string{c.Dir + "/" + filepath.Base(bin), "-test.v=test2json", "-test.paniconexit0", "-test.timeout=" + inner.String()}
-	r := Shell(t, c, append(words, args...)...)
-	report, err := readReport(r.Output)
+	return p
+}
+
+// in is the program's path in the guest.
+func (p testProgram) in() string { return path.Join(p.dir, filepath.Base(p.bin)) }
+
+func (p testProgram) command(c Config, args []string) []string {
+	inner := max(c.timeout()-10*time.Second, time.Second) // its own timeout prints where it hangs
+	return append([]string{p.in(), "-test.v=test2json", "-test.paniconexit0", "-test.timeout=" + inner.String()}, args...)
+}
+
+// report turns what the program said into subtests of t.
+func (p testProgram) report(t *testing.T, r Result) {
+	t.Helper()
+	said, err := readReport(r.Output)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("kernel %s: booted in %.1f s, ran for %.1f s", c.Kernel.Release(), r.Boot.Seconds(), r.Took.Seconds())
-	report.replay(t)
+	said.replay(t)
 	switch {
-	case len(report.order) == 0:
+	case len(said.order) == 0:
 		t.Errorf("the guest ran no test (exit status %d):\n%s", r.ExitCode, tail(r.Output, 40))
 	case r.ExitCode != 0 && !t.Failed():
-		t.Errorf("no test failed in the guest, but its binary ended with exit status %d:\n%s", r.ExitCode, tail(report.outside, 40))
+		t.Errorf("no test failed in the guest, but its binary ended with exit status %d:\n%s", r.ExitCode, tail(said.outside, 40))
 	}
 }
 

@@ -48,6 +48,7 @@ type Linux struct {
 // kernel that cannot be had skips the test.
 func Kernel(t testing.TB, name string) *Linux {
 	t.Helper()
+	requireHost(t)
 	k, err := findKernel(name)
 	if err != nil {
 		unavailable(t, err)

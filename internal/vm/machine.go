@@ -72,6 +72,7 @@ func launch(ctx context.Context, b boot) (*machine, error) {
 		m.close()
 		return nil, err
 	}
+	os.Remove(m.initrdPath()) // QEMU has read it; a killed test leaves a small folder only
 	return m, nil
 }
 
@@ -82,7 +83,7 @@ func newToken() string {
 }
 
 func (m *machine) start(b boot) error {
-	initrd := filepath.Join(m.dir, "initrd")
+	initrd := m.initrdPath()
 	if err := os.WriteFile(initrd, bytes.Join(b.initrd, nil), 0o600); err != nil {
 		return err
 	}
@@ -185,6 +186,8 @@ func (m *machine) why(err error) error {
 		return err
 	}
 }
+
+func (m *machine) initrdPath() string { return filepath.Join(m.dir, "initrd") }
 
 func (m *machine) consolePath() string { return filepath.Join(m.dir, "console") }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,19 +31,20 @@ type Server struct {
 
 // Debian starts a server from the state in which it once had booted, in a second or
 // two. Only the first test of a configuration waits for the installation (some three
-// minutes) and the boot (about one). c.Files are put in place as root, as executable
-// as they are here. The machine ends with the test.
+// minutes) and the boot (about one). c.Files are put in place as root, with their
+// permissions. The machine ends with the test.
 func Debian(t testing.TB, c Config) *Server {
 	t.Helper()
-	requireHost(t)
+	requireHost(t, "qemu-img", "mmdebstrap", "unshare")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
-	state, err := c.bootOnce(ctx)
+	disk, err := debianDisk()
 	if err != nil {
-		if ctx.Err() == nil && !exists(filepath.Dir(state.disk)) && state.disk == "" {
-			unavailable(t, err)
-		}
-		t.Fatal(err)
+		unavailable(t, err)
+	}
+	state, err := c.bootOnce(ctx, disk)
+	if err != nil {
+		t.Fatalf("booting Debian with kernel %s: %v", c.Kernel.Release(), err)
 	}
 	d := &Server{config: c, state: state}
 	t.Cleanup(func() {
@@ -124,6 +126,18 @@ func (d *Server) Do(t testing.TB, c Command) Result {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// GoTest runs a package's tests inside the server, as GoTest does in a small machine.
+func (d *Server) GoTest(t *testing.T, dir, tag string, args ...string) {
+	t.Helper()
+	p := buildTests(t, dir, tag)
+	d.Push(t, p.bin, p.in())
+	if p.data != "" {
+		d.Push(t, p.data, path.Join(p.dir, "testdata"))
+	}
+	r := d.Do(t, Command{Args: p.command(d.config, args), Dir: p.dir, User: d.config.User, Env: d.config.Env, Merge: true})
+	p.report(t, r)
 }
 
 // Push copies a file of the host, with its permissions, or a folder with all in it.

@@ -331,7 +331,7 @@ func (e explainer) system() (spot, bool) {
 	if !ok {
 		return spot{}, false
 	}
-	if _, depth := e.userDepth(); depth > len(merged(r.Place.String())) {
+	if _, depth := e.userDepth(); depth > nearness(merged(r.Place.String())) {
 		return spot{}, false
 	}
 	return spot{id: r.ID, place: r.Place.String()}, true
@@ -342,11 +342,20 @@ func (p Policy) nearestSystem(at string) (SystemPath, bool) {
 	var best SystemPath
 	for _, r := range p.Spaces.System {
 		place := merged(r.Place.String())
-		if (r.File == "" && within(at, place) || at == place) && len(place) > len(merged(best.Place.String())) {
+		if (r.File == "" && within(at, place) || at == place) && nearness(place) > nearness(merged(best.Place.String())) {
 			best = r
 		}
 	}
 	return best, best.Place != Place{}
+}
+
+// nearness orders places around one path: the longer the nearer. /bin and its like are
+// /usr by another name, and no nearer than it: what is in them is the distribution's.
+func nearness(place string) int {
+	if rest, ok := strings.CutPrefix(place, "/usr/"); ok && slices.Contains(tops, "/"+rest) {
+		return len("/usr")
+	}
+	return len(place)
 }
 
 func (e explainer) carved() (UserPath, bool) {
@@ -387,7 +396,7 @@ func (e explainer) depth(place Place) int {
 	deepest := 0
 	for _, dir := range e.at(place.String()) {
 		if e.path == dir || place.File == "" && within(e.path, dir) {
-			deepest = max(deepest, len(dir))
+			deepest = max(deepest, nearness(dir))
 		}
 	}
 	return deepest

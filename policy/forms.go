@@ -193,7 +193,7 @@ type Form struct {
 func Forms() map[string]Form {
 	return map[string]Form{
 		"path":      {"an absolute path without patterns", absolute, "/usr/sbin/nginx"},
-		"place":     {"an absolute path without patterns, or `~/` and a path for the home directory of every account", absolute + `|^~/[^/\x00-\x1f*?\[\]{}]+(/[^/\x00-\x1f*?\[\]{}]+)*$`, "~/.ssh"},
+		"place":     {"an absolute path without patterns, or `~/` and a path for the home directory of every account", absolute + `|^~(/` + segment + `)+$`, "~/.ssh"},
 		"word":      {"lower-case letters, digits and hyphens", `^[a-z0-9][a-z0-9_-]*$`, "web-server"},
 		"id":        {"the id of a rule", `^[a-z][a-z0-9-]*(:[^\x00-\x1f]+)?$`, "shop-deploy"},
 		"unit":      {"the name of a systemd unit with its ending", `^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|scope|slice|mount|path)$`, "nginx.service"},
@@ -207,8 +207,11 @@ func Forms() map[string]Form {
 	}
 }
 
-// absolute lets through what clean also asks for, except "." and ".." as names.
-const absolute = `^/$|^(/[^/\x00-\x1f*?\[\]{}]+)+$`
+// segment is one name of a path: no patterns, no control characters, neither . nor ..
+const segment = `(\.{3}[^/\x00-\x1f*?\[\]{}]*|\.{0,2}[^./\x00-\x1f*?\[\]{}][^/\x00-\x1f*?\[\]{}]*)`
+
+// absolute is a cleaned absolute path.
+const absolute = `^/$|^(/` + segment + `)+$`
 
 var patterns = func() map[string]*regexp.Regexp {
 	out := map[string]*regexp.Regexp{}
@@ -221,15 +224,15 @@ var patterns = func() map[string]*regexp.Regexp {
 // breach says what is wrong with text as form, and what would be right; "" for both
 // where it is fine or where there is no suggestion.
 func breach(form, text string) (wrong, hint string) {
-	f := Forms()[form]
-	if (form == "path" || form == "place") && text != "" {
+	if patterns[form].MatchString(text) {
+		return "", ""
+	}
+	if form == "path" || form == "place" {
 		if wrong, hint := pathBreach(form, text); wrong != "" {
 			return wrong, hint
 		}
 	}
-	if patterns[form].MatchString(text) {
-		return "", ""
-	}
+	f := Forms()[form]
 	return fmt.Sprintf("%q is not %s, like %s", text, f.About, f.Example), suggestion(form, text)
 }
 
@@ -282,28 +285,31 @@ func Nearest(text string, words []string) string {
 	return best
 }
 
-// distance counts insertions, deletions and replacements (Levenshtein), of texts of a
-// word's length; longer ones are as far as their length.
+// distance counts insertions, deletions, replacements and swaps of neighbours (optimal
+// string alignment), of texts of a word's length; longer ones are as far as their length.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
+		before, last, row = last, row, before
 	}
-	return row[len(b)]
+	return last[len(b)]
 }
 
 func texts[T ~string](in []T) []string {

@@ -199,10 +199,13 @@ var core = []string{"/usr", "/boot"}
 // shared are places everybody writes to.
 var shared = []string{"/", "/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/proc", "/sys", "/run/user", "/run/lock", "/var/lock"}
 
+// tops are links into /usr.
+var tops = []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+
 // merged is path as it lies where /bin, /sbin and /lib* are links into /usr, as on
 // every system the guard supports.
 func merged(p string) string {
-	for _, top := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
+	for _, top := range tops {
 		if within(p, top) {
 			return "/usr" + p
 		}
@@ -239,7 +242,10 @@ func (s *soundness) say(list, id, field, hint, format string, args ...any) {
 	if id != "" {
 		at += "[" + id + "]"
 	}
-	s.out = append(s.out, Problem{join(at, field), fmt.Sprintf(format, args...), hint})
+	if field != "" {
+		at += "." + field
+	}
+	s.out = append(s.out, Problem{at, fmt.Sprintf(format, args...), hint})
 }
 
 func (s *soundness) head() {

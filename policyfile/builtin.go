@@ -1,3 +1,5 @@
+//go:generate go run ./schema/generate
+
 package policyfile
 
 import (

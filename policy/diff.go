@@ -83,7 +83,9 @@ func diffRules(was, is []Rule, a, b Policy) []Change {
 	}
 	for _, r := range was {
 		if !kept[r.ID] {
-			out = append(out, Change{Rule: r.ID, Kind: "removed", Text: "no longer: " + r.Says, Old: r.Says, Loosens: !r.Opens})
+			// A system place does both: without it nothing launches there, and anything changes.
+			loosens := !r.Opens || r.List == "spaces.system"
+			out = append(out, Change{Rule: r.ID, Kind: "removed", Text: "no longer: " + r.Says, Old: r.Says, Loosens: loosens})
 		}
 	}
 	return out

@@ -317,3 +317,11 @@ func FuzzParse(f *testing.F) {
 		p.Explain(policy.Question{Op: policy.Exec, Path: "/tmp/x", As: policy.AsContained})
 	})
 }
+
+func BenchmarkBuiltin(b *testing.B) {
+	for b.Loop() {
+		if _, err := policyfile.Builtin(policyfile.Default); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -175,3 +175,11 @@ func TestNearestFindsWhatWasMeant(t *testing.T) {
 		}
 	}
 }
+
+func TestLineagesReplacesRolesByTheirMembers(t *testing.T) {
+	p := policy.Policy{Roles: []policy.Role{{Role: "web", Who: []policy.Who{{Unit: "a.service"}, {Unit: "b.service"}}}}}
+	got := p.Lineages([]policy.Who{{Unit: "b.service"}, {Role: "web"}, {Role: "unknown"}, {User: "aiko"}})
+	if d := cmp.Diff([]policy.Who{{Unit: "b.service"}, {Unit: "a.service"}, {User: "aiko"}}, got); d != "" {
+		t.Error(d)
+	}
+}

@@ -57,7 +57,7 @@ const (
 // Surface is a part of the kernel that exploits go through.
 type Surface string
 
-// Surfaces are all surfaces with what each is, in the order they are printed.
+// surfaces are all surfaces with what each is, in the order they are printed.
 var surfaces = []struct {
 	name  Surface
 	about string

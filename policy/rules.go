@@ -212,3 +212,24 @@ func (p *Policy) allLineages() []Who {
 	})
 	return out
 }
+
+// Lineages returns who with every role replaced by its members, without repeats.
+func (p Policy) Lineages(who []Who) []Who {
+	var out []Who
+	add := func(w Who) {
+		if w.Role == "" && !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	for _, w := range who {
+		add(w)
+		for _, r := range p.Roles {
+			if w.Role != "" && r.Role == w.Role {
+				for _, member := range r.Who {
+					add(member)
+				}
+			}
+		}
+	}
+	return out
+}

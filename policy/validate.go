@@ -187,7 +187,7 @@ func oneKey(at string, v reflect.Value) []Problem {
 	return nil
 }
 
-// GuardPlaces are the guard's own: out of everybody's reach in any policy.
+// guardPlaces are the guard's own: out of everybody's reach in any policy.
 var guardPlaces = []string{"/etc/kannuki", "/var/lib/kannuki", "/run/kannuki", "/sys/fs/bpf/kannuki"}
 
 // GuardPlaces returns the guard's own places.

@@ -31,7 +31,7 @@ test: ## run everything: format, vet, brief fuzzing, all tests
 
 test-guard: ## only what runs in test machines under QEMU; fails where there can be none
 	@scripts/setup guard
-	KANNUKI_VM=required $(GO) test -count=1 -timeout 25m ./internal/vm/...
+	KANNUKI_VM=required $(GO) test -count=1 -timeout 25m ./internal/vm/... ./guard/...
 
 check: ## vet, gofmt, staticcheck, arch test, shell, generated files up to date, go.mod tidy
 	@scripts/setup check
@@ -41,17 +41,18 @@ fmt: ## fail where gofmt would change something
 	@files=$$(git ls-files -co --exclude-standard '*.go' | while read -r f; do [ -e "$$f" ] && echo "$$f"; done | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "gofmt would change (run: gofmt -w .):"; echo "$$files"; exit 1; fi
 
-vet: ## go vet
+vet: ## go vet, also of the tests that run in test machines only
 	$(GO) vet ./...
+	$(GO) vet -tags guest ./...
 
 lint: ## staticcheck, pinned in tools/go.mod, chosen in staticcheck.conf
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags guest ./...
 
 arch: ## the import rules and budgets of ARCHITECTURE.md
-	$(GO) test -count=1 -run 'Architecture|Layout|Budgets|Rule' .
+	$(GO) test -count=1 -run 'Architecture|Layout|Budgets|Rule|Attach' .
 
 shell: ## shellcheck on every script
-	shellcheck scripts/* .ci/run
+	shellcheck scripts/* .ci/run internal/vm/debian/customize
 
 generated: ## fail where go generate changes a file
 	scripts/generated

@@ -82,6 +82,13 @@ func install(dir string, names []string) error {
 	if err := os.WriteFile(hook, []byte(customize), 0o755); err != nil {
 		return err
 	}
+	// Without root mmdebstrap works as a user of its own, who has to write this one file.
+	if err := os.WriteFile(raw, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Chmod(raw, 0o666); err != nil {
+		return err
+	}
 	sources, err := aptSources()
 	if err != nil {
 		return err

@@ -129,9 +129,7 @@ func obtain(name, pattern string) (*Linux, error) {
 	}
 	k, err := download(cache, name, pattern)
 	if err != nil && os.Geteuid() == 0 {
-		if _, refresh := output("apt-get", "update", "-q"); refresh == nil {
-			k, err = download(cache, name, pattern)
-		}
+		k, err = refreshed(cache, name, pattern)
 	}
 	if err == nil {
 		return k, nil
@@ -140,6 +138,26 @@ func obtain(name, pattern string) (*Linux, error) {
 		return old, nil
 	}
 	return nil, fmt.Errorf("kernel %s: %w", name, err)
+}
+
+// refreshed tries again with new lists. One process at a time: apt's own lock makes the
+// others fail instead of wait.
+func refreshed(cache, name, pattern string) (*Linux, error) {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(filepath.Join(cache, "apt.lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if k, err := download(cache, name, pattern); err == nil {
+		return k, nil // somebody else has refreshed them
+	}
+	if _, err := output("apt-get", "update", "-q"); err != nil {
+		return nil, err
+	}
+	return download(cache, name, pattern)
 }
 
 func download(cache, name, pattern string) (*Linux, error) {

@@ -36,7 +36,7 @@ var services = []struct {
 	{"a compiler compiles", "alice", "cd && echo 'int main(){return 42;}' > a.c && gcc -o a a.c; ./a; echo $?", "42"},
 	{"the kernel is installed too", "", "dpkg -s linux-image-$(uname -r) | grep Status", "install ok installed"},
 	{"modules load", "", "modprobe overlay && grep -c ^overlay /proc/modules", "1"},
-	{"there is no network", "", "ls /sys/class/net", "lo\n"},
+	{"there is no network", "", "ls /sys/class/net | paste -sd ' ' | sed 's/^/only: /'", "only: lo\n"},
 	{"the root is ext4 on a disk", "", "stat -f -c %T / && findmnt -no SOURCE /", "ext2/ext3\n/dev/vda"},
 }
 

@@ -139,7 +139,18 @@ func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
 	}) {
 		return errFailOn
 	}
+	if threshold != "" && blind(scan) {
+		return errors.New(a.T("cli.fail-on-blind"))
+	}
 	return nil
+}
+
+// blind tells whether nothing could have matched on this host: passing --fail-on then
+// would call a host safe that nobody looked at.
+func blind(scan triage.Scan) bool {
+	return slices.ContainsFunc(scan.NotJudged, func(n triage.NotJudged) bool {
+		return slices.Contains([]string{triage.CodeSkipSystem, triage.CodeSkipFeed, triage.CodeSkipProduct}, n.Code)
+	})
 }
 
 func (a *app) printScan(ctx context.Context, s store.Store, scan triage.Scan, opt scanOptions) error {

@@ -52,8 +52,8 @@ func (a *app) show(cmd *cobra.Command, s store.Store, id string, asJSON bool) er
 
 func (a *app) newCommand() *cobra.Command {
 	var opt struct {
-		json  bool
-		since string
+		json         bool
+		since, table string
 	}
 	cmd := &cobra.Command{
 		Use:     "new",
@@ -66,10 +66,11 @@ func (a *app) newCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.withStore(cmd.Context(), func(s store.Store) error { return a.news(cmd, s, since, opt.json) })
+			return a.withStore(cmd.Context(), func(s store.Store) error { return a.news(cmd, s, since, opt.table, opt.json) })
 		},
 	}
 	cmd.Flags().StringVar(&opt.since, "since", "24h", a.T("cli.flag.since"))
+	cmd.Flags().StringVar(&opt.table, "table", "ssvc", a.T("cli.flag.table"))
 	cmd.Flags().BoolVar(&opt.json, "json", false, a.T("cli.flag.json"))
 	return cmd
 }
@@ -90,8 +91,8 @@ func (a *app) since(cmd *cobra.Command, text string) (time.Time, error) {
 	return time.Time{}, usagef(cmd, "%s", a.T("cli.bad-since", text))
 }
 
-func (a *app) news(cmd *cobra.Command, s store.Store, since time.Time, asJSON bool) error {
-	table, err := triage.BuiltinTable("ssvc")
+func (a *app) news(cmd *cobra.Command, s store.Store, since time.Time, tableName string, asJSON bool) error {
+	table, err := a.decisionTable(cmd, scanOptions{table: tableName})
 	if err != nil {
 		return err
 	}

@@ -318,8 +318,9 @@ func (p *page) each(g group) {
 	for _, f := range g.findings {
 		head := "     " + mark(f.Decision) + " " + p.identity(f) + "  " + p.types(f.Types)
 		p.sides(plain, head, f.FixedVersion)
-		if f.Title != "" {
-			p.line(faint, strings.Repeat(" ", 8)+f.Title)
+		title, marked := p.native(vuln.Value[string]{Value: f.TitleJA}, vuln.Value[string]{Value: f.Title})
+		if title.Value != "" {
+			p.line(faint, strings.Repeat(" ", 8)+marked+title.Value)
 		}
 	}
 }

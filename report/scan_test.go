@@ -45,7 +45,7 @@ func smallScan() triage.Scan {
 			Reasons: []triage.Reason{reason("exploitation", triage.CodeExploitKEV, "2026-11-20"), reason("exposure", triage.CodeExposureListens, "gatehttp", "0.0.0.0:443", "open"), reason("coverage", triage.CodeExec, "exec, overflow", "contained")},
 		},
 		{
-			ID: "CVE-2030-0200", SourcePackage: "lib鍵束", SourceVersion: "1:3.0.2-1", Packages: []string{"libkeys3"}, Title: "鍵束ライブラリにおける情報漏えいの脆弱性",
+			ID: "CVE-2030-0200", SourcePackage: "lib鍵束", SourceVersion: "1:3.0.2-1", Packages: []string{"libkeys3"}, Title: "information leak in the keyring library", TitleJA: "鍵束ライブラリにおける情報漏えいの脆弱性",
 			Score: 5.9, Types: []vuln.Type{vuln.Info}, Exploitation: "none", Exposure: "controlled", Decision: triage.Scheduled, Deadline: day(60), Coverage: triage.Limited,
 			Matches: []triage.Match{{Source: "osv/debian", Record: "CVE-2030-0200", Ecosystem: "Debian:12", Package: "lib鍵束", Version: "1:3.0.2-1", Range: "0 ≤ v", Method: "source", Status: "under_investigation"}},
 			Reasons: []triage.Reason{reason("decision", triage.CodeDecisionRow, "ssvc", "exploitation=none, exposure=controlled, automatable=no, human-impact=high", "scheduled")},

@@ -145,7 +145,7 @@ func (j *judging) run(ctx context.Context) error {
 	if err := j.judgeWindows(ctx); err != nil {
 		return err
 	}
-	j.verdict.Totals = j.tally.totals(len(j.inv.Packages), len(j.verdict.NotJudged))
+	j.verdict.Totals = j.tally.totals(j.packages(), len(j.verdict.NotJudged))
 	return nil
 }
 
@@ -301,7 +301,7 @@ func (j *judging) coverageOfFeeds(ecosystems []string) {
 	case j.inv.Windows != nil:
 	case len(j.inv.Packages) == 0:
 	case len(ecosystems) == 0:
-		j.skip("os", os.VersionID, CodeSkipSystem, cmp.Or(os.Name, os.ID))
+		j.skip("os", os.VersionID, CodeSkipSystem, cmp.Or(os.Name, os.ID, "?"))
 	default:
 		for _, eco := range ecosystems {
 			if !j.engine.loaded[eco] {

@@ -25,6 +25,7 @@ type Finding struct {
 	State string `json:"state,omitempty"`
 
 	Title        string        `json:"title,omitempty"`
+	TitleJA      string        `json:"title_ja,omitempty"` // where JVN has one
 	Severity     string        `json:"severity,omitempty"` // CVSS vector that counted
 	Score        float64       `json:"score,omitempty"`    // CVSS base score
 	Types        []vuln.Type   `json:"types"`

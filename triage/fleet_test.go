@@ -111,6 +111,9 @@ func checkTotals(t *testing.T, s Scan, inv *host.Inventory) {
 	}
 	want.Packages, want.SourcePackages = len(inv.Packages), len(sources)
 	if inv.Windows != nil {
+		want.Packages++ // the system itself
+	}
+	if inv.Windows != nil {
 		want.SourcePackages++
 	}
 	want.Vulnerabilities, want.NotJudged = len(ids), len(s.NotJudged)

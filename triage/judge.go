@@ -15,7 +15,7 @@ import (
 func (e *Engine) judge(u *unit, h *hit, s situation, p host.Protection) *Finding {
 	d := h.Digest
 	f := &Finding{ID: h.id, SourcePackage: u.source, SourceVersion: u.sourceVersion, FixedVersion: h.fixed,
-		Packages: u.packages, Title: d.Title, Severity: d.Severity.Vector, Score: d.Severity.Score,
+		Packages: u.packages, Title: d.Title, TitleJA: d.TitleJA, Severity: d.Severity.Vector, Score: d.Severity.Score,
 		Typings: d.Typings, Types: typesIn(d.Typings), EPSS: d.EPSS, KEV: d.KEV != nil, Matches: h.matches}
 	f.Reasons = append(f.Reasons, matchReasons(u, h)...)
 	f.takeState(s)

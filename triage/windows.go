@@ -28,7 +28,7 @@ func (j *judging) judgeWindows(ctx context.Context) error {
 		return err
 	}
 	if len(listings) == 0 {
-		j.skip("os", w.Build, CodeSkipProduct, product)
+		j.skip("os", w.Build, CodeSkipProduct, cmp.Or(product, "?"))
 		return nil
 	}
 	j.tally.sources++
@@ -142,4 +142,12 @@ func number(parts []string, i int) int {
 // its Server Core installation.
 func ProductNames(product string) []string {
 	return []string{product, product + " (Server Core installation)"}
+}
+
+// packages is how many installed things were looked at: a Windows system is one.
+func (j *judging) packages() int {
+	if j.inv.Windows != nil {
+		return len(j.inv.Packages) + 1
+	}
+	return len(j.inv.Packages)
 }

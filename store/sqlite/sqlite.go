@@ -39,6 +39,9 @@ func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("store: create folder for %s: %w", path, err)
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("store %s is a folder: name a file in it, such as --db %s", path, filepath.Join(path, "kannuki.db"))
+	}
 	db := &DB{now: now}
 	var err error
 	if db.write, err = open(path, "immediate", 1); err != nil {

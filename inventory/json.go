@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/kannuki/kannuki/host"
+	"github.com/kannuki/kannuki/internal/nearest"
 	"github.com/kannuki/kannuki/inventory/cyclonedx"
 )
 
@@ -160,7 +162,7 @@ func (c *keyChecker) member(t reflect.Type, path string) error {
 	field, known := fields[key]
 	if !known {
 		return fmt.Errorf("%s:%s: unknown key %q in %s; did you mean %q?", c.name, position(c.text, c.dec.InputOffset()-int64(len(key))-2),
-			key, cmp.Or(path, "the inventory"), nearest(key, fields))
+			key, cmp.Or(path, "the inventory"), nearest.Word(key, slices.Sorted(maps.Keys(fields))))
 	}
 	return c.value(field, at)
 }
@@ -175,37 +177,6 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 		}
 	}
 	return fields
-}
-
-// nearest is the key that takes the fewest changes.
-func nearest(key string, fields map[string]reflect.Type) string {
-	best, distance := "", 1<<30
-	for name := range fields {
-		if d := editDistance(strings.ToLower(key), name); d < distance || d == distance && name < best {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
-// editDistance counts insertions, deletions and replacements (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // located puts file, line and column before a JSON error.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kannuki/kannuki/internal/nearest"
 	"github.com/kannuki/kannuki/vuln"
 )
 
@@ -56,7 +57,7 @@ func ParseAction(s string) (Action, error) {
 	slices.SortFunc(words, func(a, b string) int {
 		return cmp.Or(cmp.Compare(urgencies[Action(a)], urgencies[Action(b)]), cmp.Compare(a, b))
 	})
-	return "", fmt.Errorf("%q is no decision: did you mean %q? (one of %s)", s, nearestWord(s, words), strings.Join(words, ", "))
+	return "", fmt.Errorf("%q is no decision: did you mean %q? (one of %s)", s, nearest.Word(s, words), strings.Join(words, ", "))
 }
 
 // Less orders findings for whoever has to work through them: urgency, known and

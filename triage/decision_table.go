@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kannuki/kannuki/internal/nearest"
 )
 
 //go:embed tables/*.json
@@ -69,7 +71,7 @@ func (c *Clock) window() *time.Duration {
 // BuiltinTable returns the table of that name; the error suggests the nearest one.
 func BuiltinTable(name string) (*Table, error) {
 	if !slices.Contains(TableNames, name) {
-		return nil, fmt.Errorf("no decision table %q: did you mean %q? (built in: %s)", name, nearestWord(name, TableNames), strings.Join(TableNames, ", "))
+		return nil, fmt.Errorf("no decision table %q: did you mean %q? (built in: %s)", name, nearest.Word(name, TableNames), strings.Join(TableNames, ", "))
 	}
 	data, err := tableFiles.ReadFile("tables/" + name + ".json")
 	if err != nil {
@@ -118,7 +120,7 @@ func explainJSON(err error, data []byte, offset int64) error {
 		if at := bytes.Index(data, []byte(`"`+key+`"`)); at >= 0 {
 			offset = int64(at)
 		}
-		return fmt.Errorf("line %d: unknown key %q: did you mean %q?", lineOf(data, offset), key, nearestWord(key, tableKeys))
+		return fmt.Errorf("line %d: unknown key %q: did you mean %q?", lineOf(data, offset), key, nearest.Word(key, tableKeys))
 	}
 	return fmt.Errorf("line %d: %w", lineOf(data, offset), err)
 }
@@ -145,7 +147,7 @@ func (t *Table) check() error {
 	}
 	for e := range t.Steps {
 		if !slices.Contains(Effects, e) {
-			return fmt.Errorf("steps: %q is no effect: did you mean %q?", e, nearestWord(string(e), words(Effects)))
+			return fmt.Errorf("steps: %q is no effect: did you mean %q?", e, nearest.Word(string(e), words(Effects)))
 		}
 	}
 	if t.Steps[None] != 0 {
@@ -164,7 +166,7 @@ func (t *Table) checkInputs() error {
 	cells := 1
 	for i, in := range t.Inputs {
 		if !slices.Contains(inputNames, in.Name) {
-			return fmt.Errorf("input %d: %q is not known: did you mean %q? (one of %s)", i+1, in.Name, nearestWord(in.Name, inputNames), strings.Join(inputNames, ", "))
+			return fmt.Errorf("input %d: %q is not known: did you mean %q? (one of %s)", i+1, in.Name, nearest.Word(in.Name, inputNames), strings.Join(inputNames, ", "))
 		}
 		if slices.ContainsFunc(t.Inputs[:i], func(o TableInput) bool { return o.Name == in.Name }) {
 			return fmt.Errorf("input %q is there twice", in.Name)
@@ -217,7 +219,7 @@ func (t *Table) fill() error {
 		for k, word := range row.If {
 			at := slices.Index(t.Inputs[k].Values, word)
 			if at < 0 {
-				return fmt.Errorf("row %d: %q is no value of %s: did you mean %q?", i+1, word, t.Inputs[k].Name, nearestWord(word, t.Inputs[k].Values))
+				return fmt.Errorf("row %d: %q is no value of %s: did you mean %q?", i+1, word, t.Inputs[k].Name, nearest.Word(word, t.Inputs[k].Values))
 			}
 			cell = cell*len(t.Inputs[k].Values) + at
 		}
@@ -297,37 +299,4 @@ func words[T ~string](list []T) []string {
 		out[i] = string(s)
 	}
 	return out
-}
-
-// nearestWord is the word with the fewest letters to change, the first of equals.
-func nearestWord(s string, words []string) string {
-	best, least := "", -1
-	for _, w := range words {
-		if d := distance(strings.ToLower(s), w); least < 0 || d < least {
-			best, least = w, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, in bytes, of at most the first 64 of each.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

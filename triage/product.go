@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kannuki/kannuki/internal/nearest"
 	"github.com/kannuki/kannuki/vuln"
 )
 
@@ -220,7 +221,7 @@ func (p *product) distance(candidate string) float64 {
 		return 1
 	}
 	longer := max(len(name), len(p.name))
-	d := float64(edits(p.name, name)) / float64(longer)
+	d := float64(nearest.Distance(p.name, name)) / float64(longer)
 	if strings.Contains(name, p.name) || strings.Contains(p.name, name) {
 		d = min(d, 0.5*(1-float64(min(len(name), len(p.name)))/float64(longer)))
 	}
@@ -237,25 +238,4 @@ func sharedWords(a, b string) float64 {
 		}
 	}
 	return float64(shared) / float64(max(len(words), len(others)))
-}
-
-// edits is the Levenshtein distance in bytes.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

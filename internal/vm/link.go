@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/kannuki/kannuki/internal/vm/port"
 )
@@ -121,10 +122,20 @@ func (l *link) call(ctx context.Context, gone <-chan struct{}, kind port.Kind, b
 	return c.wait(ctx, gone)
 }
 
+// sendTimeout is how long a guest may leave a frame unread: longer, and it hangs.
+const sendTimeout = time.Minute
+
 func (l *link) send(f port.Frame) error {
 	l.writes.Lock()
 	defer l.writes.Unlock()
-	return port.Write(l.file, f)
+	if err := l.file.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return err
+	}
+	if err := port.Write(l.file, f); err != nil {
+		l.file.Close() // half a frame may have gone: nothing after it would be understood
+		return fmt.Errorf("the machine's port: %w", err)
+	}
+	return nil
 }
 
 func (l *link) close() { l.file.Close() }

@@ -229,6 +229,19 @@ func TestAMachineHasNoWayOut(t *testing.T) {
 	}
 }
 
+// Without QEMU nothing about kernels can be known: the tests say so and are skipped, or
+// fail where machines were asked for. Seen from outside, with an empty PATH.
+func TestWithoutQEMUTestsAreSkippedAloud(t *testing.T) {
+	for setting, want := range map[string]string{"": "SKIPPED: nothing about kernels was tested", "required": "--- FAIL"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAMachineThatIsClosedIsGone$", "-test.v")
+		cmd.Env = []string{"PATH=" + t.TempDir(), "KANNUKI_VM=" + setting}
+		said, err := cmd.CombinedOutput()
+		if !strings.Contains(string(said), want) || !strings.Contains(string(said), "scripts/setup guard") || (err != nil) != (setting == "required") {
+			t.Errorf("KANNUKI_VM=%s: %v, want %q:\n%s", setting, err, want, said)
+		}
+	}
+}
+
 // The program of the guest does nothing on a host, whatever it is asked.
 func TestGuestdRefusesOnAHost(t *testing.T) {
 	content, err := guestd()

@@ -143,6 +143,8 @@ func (d *Server) GoTest(t *testing.T, dir, tag string, args ...string) {
 // Push copies a file of the host, with its permissions, or a folder with all in it.
 func (d *Server) Push(t testing.TB, from, to string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d.config.timeout())
+	defer cancel()
 	err := filepath.WalkDir(from, func(at string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -160,7 +162,7 @@ func (d *Server) Push(t testing.TB, from, to string) {
 		if err != nil {
 			return err
 		}
-		return d.m.push(t.Context(), port.File{Path: filepath.Join(to, below), Mode: uint32(info.Mode().Perm())}, file)
+		return d.m.push(ctx, port.File{Path: filepath.Join(to, below), Mode: uint32(info.Mode().Perm())}, file)
 	})
 	if err != nil {
 		t.Fatalf("pushing %s: %v", from, err)
@@ -170,7 +172,9 @@ func (d *Server) Push(t testing.TB, from, to string) {
 // Write makes a file in the guest, with an owner ("" is root) and permission bits.
 func (d *Server) Write(t testing.TB, path string, content []byte, mode uint32, user string) {
 	t.Helper()
-	if err := d.m.push(t.Context(), port.File{Path: path, Mode: mode, User: user}, strings.NewReader(string(content))); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), d.config.timeout())
+	defer cancel()
+	if err := d.m.push(ctx, port.File{Path: path, Mode: mode, User: user}, strings.NewReader(string(content))); err != nil {
 		t.Fatalf("writing %s in the guest: %v", path, err)
 	}
 }
@@ -178,7 +182,9 @@ func (d *Server) Write(t testing.TB, path string, content []byte, mode uint32, u
 // Pull returns the content of a file of the guest.
 func (d *Server) Pull(t testing.TB, path string) []byte {
 	t.Helper()
-	content, err := d.m.pull(t.Context(), path)
+	ctx, cancel := context.WithTimeout(t.Context(), d.config.timeout())
+	defer cancel()
+	content, err := d.m.pull(ctx, path)
 	if err != nil {
 		t.Fatalf("reading %s in the guest: %v", path, err)
 	}

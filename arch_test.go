@@ -33,7 +33,7 @@ var layers = []layer{
 // fails when one of them appears and is still listed here, and when any other folder
 // of the table is missing: so no rule is ever about nothing without our knowing.
 var planned = []string{
-	"event", "patch", "rollout", "drill", "install", "wire", "identity",
+	"patch", "rollout", "drill", "install", "wire", "identity",
 	"agent", "api", "console", "cmd/kannuki-agent",
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kannuki/kannuki/event"
 	"github.com/kannuki/kannuki/guard"
 	"github.com/kannuki/kannuki/guard/ruleset"
 	"github.com/kannuki/kannuki/internal/vm/guest"
@@ -198,7 +199,11 @@ func mapped(path string, later bool) error {
 
 // attack is the attacker's process.
 func attack(what, actor string) int {
-	if what != "step" {
+	switch what {
+	case "flood":
+		return flood()
+	case "step":
+	default:
 		return 2
 	}
 	name, who, _ := strings.Cut(actor, "@")
@@ -383,4 +388,87 @@ func TestNoRefusalIsMissedWhilePoliciesAreSwapped(t *testing.T) {
 		t.Errorf("%d swaps and %d tries are too few to show anything", swaps, tries)
 	}
 	t.Logf("%d swaps, %d refusals", swaps, tries)
+}
+
+func TestARefusalIsToldOnceWithActorPlaceAndRule(t *testing.T) {
+	prepare(t)
+	g := setUp(t, rules)
+	refusals, err := g.Refusals()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refusals.Close()
+	told := make(chan event.Event, 100)
+	go func() {
+		defer close(told)
+		for {
+			e, err := refusals.Read()
+			if err != nil {
+				return
+			}
+			told <- e
+		}
+	}()
+	s := stepNamed(t, "change /etc")
+	if done, _ := perform(s, "contained-root"); done {
+		t.Fatal("not refused")
+	}
+	select {
+	case e := <-told:
+		if e.Kind != event.Refused || e.Op != "write" || e.Path != "/etc/demo" || e.Space != "config" || e.Actor.Comm != "attacker" ||
+			!e.Actor.Contained || e.Actor.UID != 0 || e.Count != 1 || time.Since(e.At).Abs() > time.Minute {
+			t.Errorf("told %+v", e)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the refusal was not told")
+	}
+	select {
+	case e := <-told:
+		t.Errorf("told twice: %+v", e)
+	case <-time.After(300 * time.Millisecond):
+	}
+}
+
+// A storm of refusals must not open a hole: they go on being refused, and what is not
+// told is counted.
+func TestAFloodOfRefusalsStillRefusesAndLossesAreCounted(t *testing.T) {
+	prepare(t)
+	g := setUp(t, rules)
+	out, err := exec.Command(attacker, "flood", "").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	drops, err := g.Drops()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s; not told: %+v", strings.TrimSpace(string(out)), drops)
+	if drops.Refusals+drops.Summed == 0 {
+		t.Error("nobody read the ring, and nothing was lost or summed up")
+	}
+}
+
+// flood tries to create many files in system space and fails when one is let through.
+func flood() int {
+	const tries = 20000
+	for i := range tries {
+		if fd, err := unix.Open(fmt.Sprintf("/usr/bin/flood%d", i), unix.O_CREAT|unix.O_WRONLY, 0o644); err == nil {
+			unix.Close(fd)
+			fmt.Println("try", i, "was let through")
+			return 1
+		}
+	}
+	fmt.Println(tries, "refusals")
+	return 0
+}
+
+func stepNamed(t *testing.T, name string) step {
+	t.Helper()
+	for _, s := range steps {
+		if s.name == name {
+			return s
+		}
+	}
+	t.Fatalf("no step is called %q", name)
+	return step{}
 }

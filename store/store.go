@@ -21,6 +21,10 @@ var ErrUnchanged = errors.New("already imported, unchanged")
 // ErrUnknown is returned for a vulnerability or host that the store does not hold.
 var ErrUnknown = errors.New("not in the store")
 
+// Sample is the source of the built-in sample's records. What it says about an
+// ecosystem counts only while no other source speaks about that ecosystem.
+const Sample = "sample"
+
 // Store keeps records, digests, inventories and changes.
 type Store interface {
 	triage.Records

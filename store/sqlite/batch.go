@@ -341,8 +341,20 @@ func (b *batch) Reject(r vuln.Reject) error {
 		b.file, r.Path, r.Entry, r.Offset, r.Source, r.ID, r.Reason)
 }
 
+// hushSample takes out what the built-in sample says about an ecosystem, and about
+// vendor and CPE products, as soon as a real source speaks about it: the sample is
+// small and old, and would name vulnerabilities the real source knows to be fixed.
+func (b *batch) hushSample() error {
+	return b.exec(`DELETE FROM statements WHERE record IN (SELECT id FROM records WHERE source = ?1) AND EXISTS (
+		SELECT 1 FROM statements s JOIN records r ON r.id = s.record WHERE s.kind = statements.kind AND r.source <> ?1)`, store.Sample)
+}
+
 // Commit recomputes what the file touched and makes everything visible at once.
 func (b *batch) Commit() error {
+	if err := b.hushSample(); err != nil {
+		b.tx.Rollback()
+		return fmt.Errorf("store: built-in sample: %w", err)
+	}
 	if err := b.derive(); err != nil {
 		b.tx.Rollback()
 		return fmt.Errorf("store: digests: %w", err)

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		{"vendor products and CPE products are found by name", (*fixture).products},
 		{"an older inventory never replaces a newer one", (*fixture).hosts},
 		{"an unknown vulnerability is said to be unknown", (*fixture).unknown},
+		{"the built-in sample is silent about what a real source speaks of", (*fixture).sampleIsSilent},
 	} {
 		t.Run(c.promise, func(t *testing.T) {
 			clock := &Clock{At: time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)}
@@ -404,5 +405,32 @@ func (f *fixture) hosts() {
 func (f *fixture) unknown() {
 	if _, err := f.Vulnerability(f.ctx(), "CVE-1999-0001"); !errors.Is(err, store.ErrUnknown) {
 		f.Errorf("got %v, want ErrUnknown", err)
+	}
+}
+
+func (f *fixture) sampleIsSilent() {
+	built := record(store.Sample, "CVE-2026-4000", 1, "9-1")
+	other := built.Affected[0]
+	other.Ecosystem = "Debian:13"
+	built.Affected = append(built.Affected, other)
+	f.put(built)
+	if n := f.affected("demo"); n != 1 {
+		f.Fatalf("%d statements of the sample alone, want 1", n)
+	}
+	f.put(record("osv/debian", "CVE-2026-5000", 1, "2-1"))
+	found, err := f.Affected(f.ctx(), []string{"Debian:12", "Debian:13"}, []string{"demo"})
+	f.must(err)
+	var said []string
+	for _, st := range found["demo"] {
+		said = append(said, st.Ecosystem+" "+st.Source)
+	}
+	slices.Sort(said)
+	if want := []string{"Debian:12 osv/debian", "Debian:13 sample"}; !slices.Equal(said, want) {
+		f.Errorf("%q speak, want %q", said, want)
+	}
+	built.Modified = built.Modified.AddDate(0, 0, 1)
+	f.put(built)
+	if n := f.affected("demo"); n != 1 {
+		f.Errorf("the sample came back when it was imported again: %d statements", n)
 	}
 }

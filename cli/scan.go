@@ -107,7 +107,7 @@ func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
 	if opt.importance != "" && !slices.Contains(host.Importances, opt.importance) {
 		return usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.list(host.Importances)))
 	}
-	table, err := a.decisionTable(cmd, opt)
+	table, err := a.decisionTable(cmd, opt.table, opt.tableFile)
 	if err != nil {
 		return err
 	}
@@ -172,22 +172,22 @@ func (a *app) printScan(ctx context.Context, s store.Store, scan triage.Scan, op
 }
 
 // decisionTable is the built-in table named, or the one in a file.
-func (a *app) decisionTable(cmd *cobra.Command, opt scanOptions) (*triage.Table, error) {
-	if opt.tableFile == "" {
-		table, err := triage.BuiltinTable(opt.table)
+func (a *app) decisionTable(cmd *cobra.Command, name, file string) (*triage.Table, error) {
+	if file == "" {
+		table, err := triage.BuiltinTable(name)
 		if err != nil {
-			return nil, usagef(cmd, "%s", a.T("cli.unknown-value", "--table", opt.table, a.list(triage.TableNames)))
+			return nil, usagef(cmd, "%s", a.T("cli.unknown-value", "--table", name, a.list(triage.TableNames)))
 		}
 		return table, nil
 	}
-	f, err := os.Open(opt.tableFile)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	table, err := triage.LoadTable(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", opt.tableFile, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &table, nil
 }

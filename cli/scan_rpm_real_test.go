@@ -187,16 +187,7 @@ func TestScanOfRPMHostsAgreesWithRPMOnEveryRecordOfTheirRelease(t *testing.T) {
 			slices.SortFunc(inv.Packages, func(a, b host.Package) int { return host.ComparePackages(&a, &b) })
 			got := scanned(t, data, inv)
 			want, compared := expected(t, fixes, installed)
-			for key := range want {
-				if !got[key] {
-					t.Errorf("missed: %s", key)
-				}
-			}
-			for key := range got {
-				if !want[key] {
-					t.Errorf("invented: %s", key)
-				}
-			}
+			agree(t, want, got)
 			t.Logf("%s: %d packages, %d comparisons by rpm, %d matches agree", c.release, len(installed), compared, len(want))
 			if len(want) == 0 || len(want) == compared {
 				t.Errorf("%d of %d matched: the check proves nothing", len(want), compared)

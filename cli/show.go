@@ -92,7 +92,7 @@ func (a *app) since(cmd *cobra.Command, text string) (time.Time, error) {
 }
 
 func (a *app) news(cmd *cobra.Command, s store.Store, since time.Time, tableName string, asJSON bool) error {
-	table, err := a.decisionTable(cmd, scanOptions{table: tableName})
+	table, err := a.decisionTable(cmd, tableName, "")
 	if err != nil {
 		return err
 	}

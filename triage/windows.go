@@ -138,12 +138,6 @@ func number(parts []string, i int) int {
 	return n
 }
 
-// ProductNames are the vendor's names for a Windows product: the system itself and
-// its Server Core installation.
-func ProductNames(product string) []string {
-	return []string{product, product + " (Server Core installation)"}
-}
-
 // packages is how many installed things were looked at: a Windows system is one.
 func (j *judging) packages() int {
 	if j.inv.Windows != nil {

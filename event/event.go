@@ -17,6 +17,11 @@ type Event struct {
 	Path  string `json:"path,omitempty"` // as far as it was told, "…/" before what was cut
 	Space string `json:"space,omitempty"`
 	Rule  string `json:"rule,omitempty"` // the policy's rule id
+	// Why the rule is there, and the way out of a refusal, as a sentence each.
+	Why    string `json:"why,omitempty"`
+	WayOut string `json:"way_out,omitempty"`
+	// Drill names the drill that brought it about: nobody attacks. "" for none.
+	Drill string `json:"drill,omitempty"`
 
 	Actor Actor `json:"actor"`
 }
@@ -42,4 +47,16 @@ type Actor struct {
 	Contained bool   `json:"contained,omitempty"`
 	Updater   bool   `json:"updater,omitempty"`
 	Granted   bool   `json:"granted,omitempty"`
+
+	// What the agent read in /proc while the process still lived; empty where it did not.
+	Exe      string     `json:"exe,omitempty"`
+	Cmdline  string     `json:"cmdline,omitempty"` // its start, arguments parted by spaces
+	Unit     string     `json:"unit,omitempty"`    // systemd unit, "nginx.service"
+	Ancestry []Ancestor `json:"ancestry,omitempty"`
+}
+
+// Ancestor is one process above an actor; the nearest comes first.
+type Ancestor struct {
+	PID  int    `json:"pid"`
+	Comm string `json:"comm"`
 }

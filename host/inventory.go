@@ -129,12 +129,36 @@ type Windows struct {
 	Core    bool     `json:"core,omitempty"`  // Server Core installation
 	Build   string   `json:"build,omitempty"` // "10.0.17763.1217"
 	KBs     []string `json:"kbs"`             // digits only
+	// CodeIntegrity and Defender are what Windows says of protections of its own; nil
+	// when no export says it.
+	CodeIntegrity *CodeIntegrity `json:"code_integrity,omitempty"`
+	Defender      *Defender      `json:"defender,omitempty"`
 }
 
-// Unread is something a collector could not read.
-type Unread struct {
-	What string `json:"what"`
-	Why  string `json:"why"`
+// CodeIntegrity is what Win32_DeviceGuard reports: whether a code integrity policy is
+// in force, not which.
+type CodeIntegrity struct {
+	User   string `json:"user,omitempty"`   // of programs and libraries: Off, Observe, Enforce
+	Kernel string `json:"kernel,omitempty"` // of drivers: Off, Observe, Enforce
+	// Services are the running services of virtualization-based security:
+	// "credential-guard", "memory-integrity", "secure-launch", "smm-measurement", or
+	// the number of one we do not know.
+	Services []string `json:"services,omitempty"`
+}
+
+// Defender is what Get-MpPreference reports of Microsoft Defender Antivirus.
+type Defender struct {
+	Realtime string `json:"realtime,omitempty"` // "on" or "off"; without it no attack surface reduction rule works
+	// ReductionRules are the attack surface reduction rules that are set.
+	ReductionRules []ReductionRule `json:"reduction_rules,omitempty"`
+	// ControlledFolders is controlled folder access: Off, Observe, Enforce.
+	ControlledFolders string `json:"controlled_folders,omitempty"`
+}
+
+// ReductionRule is one attack surface reduction rule.
+type ReductionRule struct {
+	ID   string `json:"id"`   // lower-case GUID
+	Mode string `json:"mode"` // Off, Observe, Enforce, or "warn": whoever is asked may go on
 }
 
 // SameUnit tells whether p and q were built from the same source package in the same

@@ -25,6 +25,7 @@ const (
 const (
 	Observe = "observe" // records what would be refused
 	Enforce = "enforce" // refuses
+	Off     = "off"     // neither: only of what an operating system offers itself
 )
 
 // Protection is what this host's kernel really enforces now: never what a policy
@@ -35,14 +36,31 @@ type Protection struct {
 	Tier       string          `json:"tier,omitempty"`       // "bpf-lsm", "fmod-ret", "fanotify"
 	Reported   time.Time       `json:"reported,omitzero"`    // when the agent last confirmed it
 	Controls   []ControlStatus `json:"controls,omitempty"`
-	// Contained are the binary packages and systemd units whose processes run
-	// contained on this host.
+	// Contained are the binary packages and systemd units of which every process runs
+	// contained on this host, and one at least does.
 	Contained []string `json:"contained,omitempty"`
-	// Surfaces are the kernel surfaces the kernel control refuses to contained
-	// processes: "userns", "af_alg", "xfrm", "nf_tables", "bpf", "module-autoload", …
+	// Partly are those of which some processes run contained and others do not.
+	Partly []PartlyContained `json:"partly,omitempty"`
+	// Surfaces are the kernel surfaces the kernel control refuses to every contained
+	// process: "userns", "af_alg", "xfrm", "nf_tables", "bpf", "module-autoload", …
 	Surfaces []string `json:"surfaces,omitempty"`
-	// WX are the units and packages that may not make writable memory executable.
+	// Allowed are the surfaces it refuses to all but some who run contained here.
+	Allowed []AllowedSurface `json:"allowed,omitempty"`
+	// WX are the units and packages of which every process may not make memory executable
+	// that it has written.
 	WX []string `json:"wx,omitempty"`
+}
+
+// PartlyContained is a unit or package that is not contained although processes of it are.
+type PartlyContained struct {
+	Name    string   `json:"name"`
+	Outside []string `json:"outside"` // programs of its other processes, sorted
+}
+
+// AllowedSurface is a kernel surface that some use although they run contained.
+type AllowedSurface struct {
+	Surface string   `json:"surface"`
+	To      []string `json:"to"` // as the policy names them: "openvpn@.service", "/usr/sbin/dhclient"
 }
 
 // ControlStatus is one control as it is in force.
@@ -59,7 +77,7 @@ type ControlStatus struct {
 type Proof struct {
 	At         time.Time `json:"at"`
 	Expires    time.Time `json:"expires"`
-	Generation uint64    `json:"generation"`
+	Generation uint64    `json:"generation"` // the newest it holds for: the same policy, resolved again, has another
 	Kernel     string    `json:"kernel"`
 	Passed     bool      `json:"passed"`
 	Steps      int       `json:"steps,omitempty"` // drill steps behind it

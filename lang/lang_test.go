@@ -127,7 +127,7 @@ func TestEveryTypeHasLabelMeaningAndHeads(t *testing.T) {
 func TestEveryKeyTheFacesUseExists(t *testing.T) {
 	messages := catalogue("en")
 	found := 0
-	for _, dir := range []string{"../cli", "../report"} {
+	for _, dir := range []string{"../agentcli", "../cli", "../command", "../report", "../textpage"} {
 		for _, use := range keysUsed(t, dir) {
 			found++
 			if use.prefix {

@@ -15,7 +15,7 @@ const tolerated = 90 * 24 * time.Hour
 // because a policy that was good yesterday has to load after a reboot today.
 func (p Policy) Check(now time.Time) []Problem {
 	c := checker{p: p, now: now}
-	for _, check := range []func(){c.modes, c.empty, c.places, c.grants, c.roles, c.writers} {
+	for _, check := range []func(){c.modes, c.empty, c.places, c.grants, c.roles, c.writers, c.token} {
 		check()
 	}
 	return c.out
@@ -143,5 +143,16 @@ func (c *checker) writers() {
 		if len(r.Writers) > 0 && strings.TrimSpace(r.Why) == "" {
 			c.say("spaces.persistence["+r.ID+"].why", "say it in a sentence", "%s may change %s, and nobody said why", names(r.Writers), r.Place)
 		}
+	}
+}
+
+// token warns where it is asked for and nobody could sign one.
+func (c *checker) token() {
+	switch on := c.p.Self.Token == On; {
+	case on && len(c.p.Self.Keys) == 0:
+		c.say("self.keys", "make one with kannuki token key, on a machine that is no server, and name it here",
+			"is empty while self.token is on: an administrator's session alone relaxes the guard")
+	case !on && len(c.p.Self.Keys) > 0:
+		c.say("self.token", `say "token: on"`, "is off, so nobody is asked for a token of self.keys")
 	}
 }

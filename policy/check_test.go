@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,9 +40,12 @@ func TestCheckNamesWhatIsUnwise(t *testing.T) {
 		}, "grants[a].write: /usr is wide; name what is to be changed"},
 		{"one control observed", func(p *policy.Policy) { p.Controls = map[host.Control]policy.Mode{host.Utility: policy.Observe} },
 			"controls.utility: is in observe mode: what it would refuse happens"},
-		{"nothing becomes contained", func(p *policy.Policy) { p.Containment.Listeners = policy.Off },
+		{"nothing becomes contained", func(p *policy.Policy) { p.Containment.Listeners, p.Containment.Contain = policy.Off, nil },
 			`containment: nothing ever becomes contained: only launches and sealed places are guarded; say "listeners: on"`},
-		{"no utilities", func(p *policy.Policy) { p.Utilities = policy.Utilities{} },
+		{"no utilities", func(p *policy.Policy) {
+			p.Utilities = policy.Utilities{}
+			p.Roles = slices.DeleteFunc(p.Roles, func(r policy.Role) bool { return r.ID == "role:addresses" }) // nothing else refers to it
+		},
 			"utilities.refuse: is empty: contained processes run every utility; start from a base to have the built-in rules"},
 		{"carve-out of user space", func(p *policy.Policy) {
 			p.Spaces.User = append(p.Spaces.User, policy.UserPath{ID: "user:/srv/x", Path: "/srv/x", Why: "w"})
@@ -49,6 +53,12 @@ func TestCheckNamesWhatIsUnwise(t *testing.T) {
 		{"wide system space", func(p *policy.Policy) {
 			p.Spaces.System = append(p.Spaces.System, policy.SystemPath{ID: "system:/srv", Place: policy.Place{Path: "/srv"}, Seal: policy.Config})
 		}, "spaces.system[system:/srv]: /srv is wide: everything in it may launch; name the directory that holds the programs"},
+		{"a token of nobody", func(p *policy.Policy) { p.Self.Token = policy.On },
+			"self.keys: is empty while self.token is on: an administrator's session alone relaxes the guard; make one with kannuki token key, on a machine that is no server, and name it here"},
+		{"a key for nothing", func(p *policy.Policy) {
+			p.Self.Keys = []policy.TokenKey{{ID: "key:ops", Name: "ops", Key: "kannuki-key1:" + strings.Repeat("A", 43)}}
+		},
+			`self.token: is off, so nobody is asked for a token of self.keys; say "token: on"`},
 		{"unused role", func(p *policy.Policy) {
 			p.Roles = append(p.Roles, policy.Role{ID: "role:x", Role: "x", Who: []policy.Who{{User: "a"}}, Why: "w"})
 		}, "roles[role:x]: no rule refers to it; take it out"},
@@ -121,6 +131,20 @@ func TestDiffSpeaksToAdministrators(t *testing.T) {
 	}
 	if same := policy.Diff(a, a); same != nil {
 		t.Errorf("a policy differs from itself: %v", same)
+	}
+}
+
+// More keys let more people relax the guard, and without the last nobody is asked.
+func TestEveryChangeOfKeysLoosens(t *testing.T) {
+	none, one := builtin(t, "strict"), builtin(t, "strict")
+	one.Self.Keys = []policy.TokenKey{{ID: "key:ops", Name: "ops", Key: "kannuki-key1:one"}}
+	other := one
+	other.Self.Keys = []policy.TokenKey{{ID: "key:ops", Name: "ops", Key: "kannuki-key1:other"}}
+	for _, c := range []struct{ a, b policy.Policy }{{none, one}, {one, none}, {one, other}} {
+		got := policy.Diff(c.a, c.b)
+		if len(got) != 1 || got[0].Rule != "key:ops" || !got[0].Loosens {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

@@ -57,12 +57,13 @@ type Verdict struct {
 
 // What decides where no rule of the policy is nearer.
 const (
-	RuleUserSpace = "user-space"    // unnamed places change and do not launch
-	RuleOpenRead  = "not-private"   // what is not private is read
-	RuleSetuid    = "setuid"        // contained processes gain no privileges
-	RuleGuard     = "guard-places"  // the guard's own files
-	RuleUpdater   = "updater"       // updaters change system space
-	RuleNotListed = "not-contained" // utilities and private places concern contained processes
+	RuleUserSpace = "user-space"     // unnamed places change and do not launch
+	RuleOpenRead  = "not-private"    // what is not private is read
+	RuleSetuid    = "setuid"         // contained processes gain no privileges
+	RuleGuard     = "guard-places"   // the guard's own files
+	RuleUpdater   = "updater"        // updaters change system space
+	RuleNotListed = "not-contained"  // utilities and private places concern contained processes
+	RuleUnits     = "control-groups" // no contained process moves itself into another unit
 )
 
 // Explain answers q by the same order the kernel follows: the nearest named place
@@ -140,12 +141,8 @@ func (e explainer) execUser() Verdict {
 
 // execOwnOutput is an updater or a builder that launches what it made itself.
 func (e explainer) execOwnOutput() (Verdict, bool) {
-	if e.q.As == AsUpdater {
-		for _, u := range e.p.Updaters.Programs {
-			if (len(e.q.By) == 0 || e.is(u.Who)) && e.hits(u.Scratch) {
-				return allow(host.Launch, u.ID, "an updater launches the scripts it unpacked itself: "+u.Why), true
-			}
-		}
+	if u, ok := e.scratch(); ok {
+		return allow(host.Launch, u.ID, "an updater launches the scripts it unpacked itself: "+u.Why), true
 	}
 	if e.contained() {
 		return Verdict{}, false
@@ -156,6 +153,17 @@ func (e explainer) execOwnOutput() (Verdict, bool) {
 		}
 	}
 	return Verdict{}, false
+}
+
+// scratch is the updater whose scratch e.path lies in. Updaters start each other, so a
+// transaction launches from the scratch of each of them; the asking one's comes first.
+func (e explainer) scratch() (best Updater, ok bool) {
+	for _, u := range e.p.Updaters.Programs {
+		if e.q.As == AsUpdater && e.hits(u.Scratch) && (!ok || e.is(u.Who) && !e.is(best.Who)) {
+			best, ok = u, true
+		}
+	}
+	return best, ok
 }
 
 // execContained is a contained process that launches from system space.
@@ -215,6 +223,9 @@ func (e explainer) utility() (rule, why, name string) {
 // shells are what popen and system start as sh.
 var shells = []string{"sh", "dash", "bash", "busybox"}
 
+// Shells are the names of what popen and system start as sh.
+func Shells() []string { return slices.Clone(shells) }
+
 func (e explainer) categoryIn(rule string, categories []string) bool {
 	return slices.ContainsFunc(e.p.Utilities.Refuse, func(u Utility) bool { return u.ID == rule && slices.Contains(categories, u.Category) })
 }
@@ -224,16 +235,26 @@ func (e explainer) categoryIn(rule string, categories []string) bool {
 func NamedProgram(names []string, base string) (string, bool) { return named(names, base) }
 
 func named(names []string, base string) (string, bool) {
+	stem := Unversioned(base)
 	for _, n := range names {
-		if rest, ok := strings.CutPrefix(base, n); ok && strings.Trim(rest, "0123456789.-") == "" {
+		if rest, ok := strings.CutPrefix(base, n); ok && (rest == "" || len(n) >= len(stem)) {
 			return n, true
 		}
 	}
 	return "", false
 }
 
+// Unversioned is a program's file name without the version behind it. Debian's perl is
+// also there as perl5.36-x86_64-linux-gnu: which machine it is for is part of that.
+func Unversioned(base string) string {
+	for _, machine := range []string{"-x86_64-linux-gnu", "-aarch64-linux-gnu"} {
+		base = strings.TrimSuffix(base, machine)
+	}
+	return strings.TrimRight(base, "0123456789.-")
+}
+
 func (e explainer) write() Verdict {
-	if inAny(e.path, guardPlaces) && e.q.As != AsUpdater {
+	if inAny(e.path, guardPlaces) || slices.Contains(guardFiles, e.path) && e.q.As != AsUpdater {
 		return refuse(host.Self, RuleGuard, e.path+" is the guard's own", "use kannuki-agent: policy apply, observe, grant")
 	}
 	near, ok := e.nearestForWriting()
@@ -265,6 +286,9 @@ func (e explainer) write() Verdict {
 }
 
 func (e explainer) read() Verdict {
+	if IsGuardSecret(e.path) && e.contained() {
+		return refuse(host.Private, RuleGuard, e.path+" is the guard's own", "use kannuki-agent: status, events")
+	}
 	var near *PrivatePath
 	depth := 0
 	for i, r := range e.p.Spaces.Private {
@@ -298,7 +322,8 @@ type spot struct {
 }
 
 // nearestForWriting is the nearest place that says who may change e.path. Of two as
-// near, a persistence place is before a system place, and that before data.
+// near, a persistence place is before a system place, that before user space, and that
+// before data.
 func (e explainer) nearestForWriting() (spot, bool) {
 	var best spot
 	take := func(s spot) {
@@ -306,6 +331,7 @@ func (e explainer) nearestForWriting() (spot, bool) {
 			best = s
 		}
 	}
+	take(spot{id: RuleUnits, place: ControlGroups, why: "Whoever moves into another unit is taken for it.", refusal: " decides which unit a process is in. ", seal: Config, depth: e.depth(Place{Path: ControlGroups})})
 	for _, r := range e.p.Spaces.Persistence {
 		take(spot{id: r.ID, place: r.Place.String(), why: r.Why, refusal: " is a persistence place: something starts from it later. ", seal: r.Seal, writers: r.Writers, depth: e.depth(r.Place)})
 	}
@@ -322,6 +348,9 @@ func (e explainer) nearestForWriting() (spot, bool) {
 	for _, r := range e.p.Spaces.Data {
 		take(spot{id: r.ID, place: r.Place.String(), why: r.Why, refusal: " is somebody else's data. ", seal: Config, writers: r.Owners, depth: e.depth(r.Place)})
 	}
+	for _, t := range e.p.Trusted {
+		take(spot{id: t.ID, place: t.File, why: t.Why, refusal: " is trusted for its content. ", seal: Config, depth: e.depth(Place{File: t.File})})
+	}
 	return best, best.depth > 0
 }
 
@@ -331,7 +360,7 @@ func (e explainer) system() (spot, bool) {
 	if !ok {
 		return spot{}, false
 	}
-	if _, depth := e.userDepth(); depth > nearness(merged(r.Place.String())) {
+	if _, depth := e.userDepth(); depth > Nearness(merged(r.Place.String())) {
 		return spot{}, false
 	}
 	return spot{id: r.ID, place: r.Place.String()}, true
@@ -342,16 +371,16 @@ func (p Policy) nearestSystem(at string) (SystemPath, bool) {
 	var best SystemPath
 	for _, r := range p.Spaces.System {
 		place := merged(r.Place.String())
-		if (r.File == "" && within(at, place) || at == place) && nearness(place) > nearness(merged(best.Place.String())) {
+		if (r.File == "" && within(at, place) || at == place) && Nearness(place) > Nearness(merged(best.Place.String())) {
 			best = r
 		}
 	}
 	return best, best.Place != Place{}
 }
 
-// nearness orders places around one path: the longer the nearer. /bin and its like are
+// Nearness orders places around one path: the longer the nearer. /bin and its like are
 // /usr by another name, and no nearer than it: what is in them is the distribution's.
-func nearness(place string) int {
+func Nearness(place string) int {
 	if rest, ok := strings.CutPrefix(place, "/usr/"); ok && slices.Contains(tops, "/"+rest) {
 		return len("/usr")
 	}
@@ -396,7 +425,7 @@ func (e explainer) depth(place Place) int {
 	deepest := 0
 	for _, dir := range e.at(place.String()) {
 		if e.path == dir || place.File == "" && within(e.path, dir) {
-			deepest = max(deepest, nearness(dir))
+			deepest = max(deepest, Nearness(dir))
 		}
 	}
 	return deepest

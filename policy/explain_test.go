@@ -308,3 +308,20 @@ func TestNamedProgramAllowsAVersionOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatNoListNamesIsClosedAllTheSame(t *testing.T) {
+	const contained = policy.AsContained
+	p := builtin(t, policyfile.Default)
+	p.Trusted = []policy.Trusted{{ID: "tool", File: "/var/lib/tool", To: []policy.Who{unit("nginx.service")}}}
+	check(t, p, []row{
+		{"moving into another unit", ask(policy.Write, "/sys/fs/cgroup/system.slice/cron.service/cgroup.procs", contained), host.Write, "control-groups"},
+		{"an administrator may", ask(policy.Write, "/sys/fs/cgroup/system.slice/cron.service/cgroup.procs", policy.AsSession), "", ""},
+		{"what the guard recorded", ask(policy.Read, "/var/lib/kannuki/events/1", contained), host.Private, "guard-places"},
+		{"read by an administrator", ask(policy.Read, "/var/lib/kannuki/events/1", policy.AsSession), "", ""},
+		{"a trusted file, by whom it is for", ask(policy.Write, "/var/lib/tool", contained, unit("nginx.service")), host.Write, "tool"},
+		{"a trusted file, by an administrator", ask(policy.Write, "/var/lib/tool", policy.AsSession), "", ""},
+		{"scratch of an updater that another one started", ask(policy.Exec, "/var/lib/snapd/hook", policy.AsUpdater, program("/usr/bin/dpkg")), "", "updater:/usr/lib/snapd/snapd"},
+		{"one's own scratch first", ask(policy.Exec, "/tmp/hook", policy.AsUpdater, program("/usr/bin/dnf")), "", "updater:/usr/bin/dnf"},
+		{"perl by the name its library package gives it", ask(policy.Exec, "/usr/bin/perl5.36-x86_64-linux-gnu", contained), host.Utility, "utility:language"},
+	})
+}

@@ -64,7 +64,7 @@ var surfaces = []struct {
 }{
 	{"userns", "user namespaces"},
 	{"namespaces", "every other new namespace, and entering one (unshare, setns)"},
-	{"mount", "mounts, over-mounts, pivot_root, chroot"},
+	{"mount", "mounts, over-mounts, pivot_root"},
 	{"file-handle", "open_by_handle_at"},
 	{"module", "loading kernel modules (init_module, finit_module)"},
 	{"module-autoload", "modules the kernel would load on its own for a request"},
@@ -72,7 +72,7 @@ var surfaces = []struct {
 	{"perf", "perf_event_open"},
 	{"kexec", "loading another kernel"},
 	{"raw-memory", "/dev/mem, /dev/kmem, /dev/port, /proc/kcore, iopl and ioperm"},
-	{"raw-disk", "block devices and loop devices"},
+	{"raw-disk", "block devices, what makes and drives them, and ioctls for administrators"},
 	{"sysctl", "writing below /proc/sys, with modprobe_path and core_pattern"},
 	{"binfmt", "binfmt_misc handlers"},
 	{"sysrq", "/proc/sysrq-trigger"},
@@ -84,13 +84,14 @@ var surfaces = []struct {
 	{"xfrm", "xfrm netlink and PF_KEY (IPsec)"},
 	{"nf_tables", "nfnetlink (nf_tables, ipset, conntrack) and the iptables socket options"},
 	{"rxrpc", "AF_RXRPC sockets"},
-	{"netlink", "netlink families other than route, kobject-uevent and audit; changes through route"},
+	{"netlink", "netlink families other than route, kobject-uevent and audit; changes of the network through route and ioctl"},
 	{"socket-families", "every socket family other than unix, inet, inet6 and netlink"},
 	{"io_uring", "io_uring"},
 	{"keyctl", "keyrings"},
 	{"userfaultfd", "userfaultfd"},
 	{"clock", "setting the clock"},
-	{"reboot", "reboot and swap"},
+	{"reboot", "reboot, swap and the watchdog"},
+	{"fanotify", "being asked before others open a file (fanotify_init)"},
 }
 
 // Surfaces are the surfaces of the language.
@@ -155,8 +156,8 @@ var meanings = map[string]string{
 	"Control.write":   "system space, persistence places and others' data are not changed",
 	"Control.process": "other processes' memory, privileges and signals",
 	"Control.utility": "programs attackers live off",
-	"Control.contain": "what faces the network stays contained, children too",
-	"Control.kernel":  "kernel surfaces, and deputies",
+	"Control.contain": "what faces the network stays contained, children and deputies too",
+	"Control.kernel":  "kernel surfaces",
 	"Control.private": "private places are not read",
 	"Control.self":    "the guard defends itself",
 }
@@ -203,6 +204,7 @@ func Forms() map[string]Form {
 		"technique": {"an ATT&CK technique", `^T[0-9]{4}(\.[0-9]{3})?$`, "T1059.004"},
 		"sha256":    {"64 hexadecimal digits", `^[0-9a-f]{64}$`, strings.Repeat("0123456789abcdef", 4)},
 		"duration":  {"a length of time in days, hours, minutes and seconds", `^[0-9]{1,5}d([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$|^[0-9]{1,5}h([0-9]{1,5}m)?([0-9]{1,5}s)?$|^[0-9]{1,5}m([0-9]{1,5}s)?$|^[0-9]{1,5}s$`, "10m"},
+		"token-key": {"a public key as kannuki token key prints it", `^kannuki-key1:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$`, "kannuki-key1:" + strings.Repeat("A", 43)},
 		"port":      {"a port number from 1 to 65535", "", "22"},
 	}
 }

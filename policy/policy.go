@@ -327,17 +327,18 @@ type Trusted struct {
 
 // Utilities are refused to contained processes.
 type Utilities struct {
-	// Refuse are the utilities by category.
+	// Refuse are the utilities in groups that have one reason.
 	Refuse []Utility `yaml:"refuse"`
 	// Allow lets single services run some of them.
 	Allow []UtilityAllowance `yaml:"allow"`
 }
 
-// Utility is one category of utilities.
+// Utility is one group of utilities, for which one reason is true. A category may have
+// several groups, each with an id of its own.
 type Utility struct {
 	// ID by which events name this rule; otherwise `utility:` and the category.
 	ID string `yaml:"id" policy:"form=id"`
-	// Category they have in common.
+	// Category they belong to; allowances may name it.
 	Category string `yaml:"category" policy:"required,form=word"`
 	// Technique is the ATT&CK technique they serve.
 	Technique string `yaml:"technique" policy:"form=technique"`
@@ -439,12 +440,26 @@ type WX struct {
 // Self is how the guard defends itself. Its own files are out of everybody's reach in
 // any policy; only how it may be relaxed is a choice.
 type Self struct {
-	// Token on: relaxing the policy or stopping the agent takes a signed token beside an administrator's session.
+	// Token on: relaxing the policy or stopping the agent takes a signed token beside an administrator's session. As long as no key is named an administrator's session alone does, and the status says so.
 	Token Switch `yaml:"token"`
+	// Keys are whose tokens are taken.
+	Keys []TokenKey `yaml:"keys"`
 	// Confirm is how long a new policy or mode stays in force unconfirmed when it was applied with --confirm and no time.
 	Confirm Duration `yaml:"confirm" policy:"form=duration"`
 	// LongestGrant is the longest time a grant may be given for.
 	LongestGrant Duration `yaml:"longest_grant" policy:"form=duration"`
+}
+
+// TokenKey is a public key. Whoever has the private one may sign tokens for this host.
+type TokenKey struct {
+	// ID by which events name this rule; otherwise `key:` and the name.
+	ID string `yaml:"id" policy:"form=id"`
+	// Name of the key: whose it is, and since when.
+	Name string `yaml:"name" policy:"required,form=word"`
+	// Key as `kannuki token key` prints it.
+	Key string `yaml:"key" policy:"required,form=token-key"`
+	// Why its holder decides over this host.
+	Why string `yaml:"why"`
 }
 
 // Grant is an exception: lineage, target and expiry. Children that still run when it

@@ -192,6 +192,12 @@ func (r WX) key() string  { return "wx:" + r.bare() }
 func (r WX) opens() bool  { return false }
 func (r WX) says() string { return r.Who.String() + " has no memory that is writable and executable" }
 
+func (r TokenKey) key() string { return "key:" + r.Name }
+func (r TokenKey) opens() bool { return true }
+func (r TokenKey) says() string {
+	return "tokens signed with " + r.Name + " (" + r.Key + ") relax the guard"
+}
+
 func (r Grant) key() string { return "" }
 func (r Grant) opens() bool { return true }
 func (r Grant) says() string {

@@ -188,10 +188,38 @@ func oneKey(at string, v reflect.Value) []Problem {
 }
 
 // guardPlaces are the guard's own: out of everybody's reach in any policy.
-var guardPlaces = []string{"/etc/kannuki", "/var/lib/kannuki", "/run/kannuki", "/sys/fs/bpf/kannuki"}
+var guardPlaces = []string{"/etc/kannuki", "/var/lib/kannuki", "/run/kannuki", "/sys/fs/bpf/kannuki",
+	"/etc/systemd/system/kannuki-agent.service.d", "/run/systemd/system/kannuki-agent.service.d"}
+
+// guardFiles are single files of its own: what starts it, and what would keep it from
+// starting. Updaters replace them.
+var guardFiles = []string{GuardProgram, "/etc/systemd/system/kannuki-agent.service", "/run/systemd/system/kannuki-agent.service",
+	"/etc/systemd/system/sysinit.target.wants/kannuki-agent.service"}
 
 // GuardPlaces returns the guard's own places.
 func GuardPlaces() []string { return slices.Clone(guardPlaces) }
+
+// GuardFiles returns the guard's own single files.
+func GuardFiles() []string { return slices.Clone(guardFiles) }
+
+// GuardState is where the agent keeps what it has to know after its next start.
+const GuardState = "/var/lib/kannuki"
+
+// guardSecrets are those of them that contained processes do not even open: what was
+// recorded about them, and what is pinned, where a lock would keep the agent from starting.
+var guardSecrets = []string{GuardState, "/sys/fs/bpf/kannuki"}
+
+// IsGuardSecret tells whether a path lies where contained processes do not even read.
+func IsGuardSecret(path string) bool {
+	return slices.ContainsFunc(guardSecrets, func(secret string) bool { return within(path, secret) })
+}
+
+// GuardProgram is the agent's program: updaters replace it, and nobody else does.
+const GuardProgram = "/usr/sbin/kannuki-agent"
+
+// ControlGroups is where processes are moved from one unit to another. Contained
+// processes do not change it: they would leave the lineage their rules are for.
+const ControlGroups = "/sys/fs/cgroup"
 
 // core is what a host starts and lives from: nothing in it is ever user space.
 var core = []string{"/usr", "/boot"}
@@ -470,7 +498,7 @@ func (s *soundness) targets(id, field string, targets []string) {
 		if t == "/" {
 			s.say("grants", id, here, "name what it is for", "the whole file tree is no target")
 		}
-		if inAny(t, guardPlaces) {
+		if inAny(t, guardPlaces) || t == GuardProgram {
 			s.say("grants", id, here, "use kannuki-agent policy apply", "%s is the guard's own; no grant opens it", t)
 		}
 	}

@@ -80,6 +80,7 @@ var samples = []struct {
 	{head + "deputies: {refuse: [{name: x, ports: [80]}]}\n", true},
 	{head + "containment: {listeners: on, edges: [{from: {unit: a.service}, to: /usr/bin/x, setuid: true, why: w}]}\n", true},
 	{head + "self: {confirm: 1h30m, longest_grant: 7d, token: on}\n", true},
+	{head + "self: {token: on, keys: [{name: ops, key: 'kannuki-key1:" + strings.Repeat("A", 43) + "'}]}\n", true},
 	{head + "without: ['system:/opt']\n", true},
 	{head + "spaces: {system: [{path: /srv/...x/..y/.z, seal: sealed}]}\n", true},
 
@@ -116,6 +117,8 @@ var samples = []struct {
 	{head + "self: {confirm: 10 minutes}\n", false},
 	{head + "self: {confirm: 30m1h}\n", false},
 	{head + "self: {token: true}\n", false},
+	{head + "self: {keys: [{name: ops, key: 'kannuki-key1:" + strings.Repeat("B", 43) + "'}]}\n", false},
+	{head + "self: {keys: [{key: 'kannuki-key1:" + strings.Repeat("A", 43) + "'}]}\n", false},
 	{head + "roles: [{role: a, who: [], why: w}]\n", false},
 	{head + "kernel: {refuse: [{surface: userns2}]}\n", false},
 	{head + "trusted: [{file: /home/a, sha256: abc, to: [{user: a}], why: w}]\n", false},

@@ -72,7 +72,7 @@ type collector struct {
 }
 
 func (c *collector) unread(what string, err error) {
-	c.inv.Unread = append(c.inv.Unread, host.Unread{What: what, Why: err.Error()})
+	c.inv.Unread = append(c.inv.Unread, host.NotRead(what, err))
 }
 
 func shown(root *rootfs.FS, paths []string) []string {

@@ -207,7 +207,7 @@ func TestLiveMachine(t *testing.T) {
 		}
 	}
 	t.Logf("%d packages, %d processes listed, %d owned, unread %v", len(inv.Packages), len(inv.Processes), owned, inv.Unread)
-	if inv.Kernel.RunningPackage == "" && !slices.ContainsFunc(inv.Unread, func(u host.Unread) bool { return u.What == "kernel "+inv.Kernel.Running }) {
+	if inv.Kernel.RunningPackage == "" && !slices.ContainsFunc(inv.Unread, func(u host.Unread) bool { return u.What == inv.Kernel.Running }) {
 		t.Error("no package owns the running kernel, and nobody says so")
 	}
 }

@@ -47,7 +47,7 @@ func ordered(inv host.Inventory) host.Inventory {
 // otherwise be a fact silently missing.
 func decodeOwn(text []byte, name, hostName string) (host.Inventory, error) {
 	var inv host.Inventory
-	if err := checkKeys(text, reflect.TypeOf(inv), name); err != nil {
+	if err := checkKeys(text, reflect.TypeOf(inv), name, "inventory"); err != nil {
 		return inv, err
 	}
 	if err := json.Unmarshal(text, &inv); err != nil {
@@ -90,13 +90,13 @@ func complete(inv *host.Inventory, name string) error {
 }
 
 // checkKeys walks the document beside the type it will be decoded into.
-func checkKeys(text []byte, t reflect.Type, name string) error {
-	c := keyChecker{dec: json.NewDecoder(bytes.NewReader(text)), text: text, name: name}
+func checkKeys(text []byte, t reflect.Type, name, what string) error {
+	c := keyChecker{dec: json.NewDecoder(bytes.NewReader(text)), text: text, name: name, what: what}
 	if err := c.value(t, ""); err != nil {
 		return err
 	}
 	if _, err := c.dec.Token(); err != io.EOF {
-		return fmt.Errorf("%s:%s: text after the end of the inventory", name, position(text, c.dec.InputOffset()))
+		return fmt.Errorf("%s:%s: text after the end of the %s", name, position(text, c.dec.InputOffset()), what)
 	}
 	return nil
 }
@@ -105,6 +105,7 @@ type keyChecker struct {
 	dec   *json.Decoder
 	text  []byte
 	name  string
+	what  string // is checked: "inventory"
 	depth int
 }
 
@@ -162,7 +163,7 @@ func (c *keyChecker) member(t reflect.Type, path string) error {
 	field, known := fields[key]
 	if !known {
 		return fmt.Errorf("%s:%s: unknown key %q in %s; did you mean %q?", c.name, position(c.text, c.dec.InputOffset()-int64(len(key))-2),
-			key, cmp.Or(path, "the inventory"), nearest.Word(key, slices.Sorted(maps.Keys(fields))))
+			key, cmp.Or(path, "the "+c.what), nearest.Word(key, slices.Sorted(maps.Keys(fields))))
 	}
 	return c.value(field, at)
 }

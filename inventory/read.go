@@ -8,11 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/encoding/unicode"
 
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/inventory/cyclonedx"
@@ -21,6 +16,55 @@ import (
 
 // maxFile is the largest exported file we take, in bytes.
 const maxFile = 256 << 20
+
+// ReadFiles reads one host from one file (see Read), or from several in which Windows
+// says of itself what it was asked with one command each.
+func ReadFiles(paths []string) (host.Inventory, error) {
+	if len(paths) == 1 {
+		return ReadFile(paths[0])
+	}
+	var all strings.Builder
+	for _, path := range paths {
+		text, err := readWindows(path)
+		if err != nil {
+			return host.Inventory{}, fmt.Errorf("inventory: %w", err)
+		}
+		all.WriteString(text + "\n\n")
+	}
+	joined := strings.Join(paths, " + ")
+	inv, err := windows.Parse(all.String(), joined)
+	if err != nil {
+		return host.Inventory{}, fmt.Errorf("inventory: %w", err)
+	}
+	if inv.Host.Name == joined { // nothing in the files names the host
+		inv.Host.Name = nameOf(paths[0])
+	}
+	return inv, nil
+}
+
+// readWindows reads one of several files.
+func readWindows(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	data, err := readAll(file, path)
+	if err != nil {
+		return "", err
+	}
+	text, err := windows.Decode(data)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w; understood are %s", path, err, formats)
+	}
+	if !windows.Recognise(text) {
+		return "", fmt.Errorf("%s: not an export of Windows; only these can be several files of one host: systeminfo, ver, Get-HotFix, Get-ComputerInfo, Win32_DeviceGuard, Get-MpPreference", path)
+	}
+	return text, nil
+}
+
+// nameOf is what a host without a name is called: as its file.
+func nameOf(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
 
 // ReadFile reads an exported inventory; see Read.
 func ReadFile(path string) (host.Inventory, error) {
@@ -40,12 +84,9 @@ func ReadFile(path string) (host.Inventory, error) {
 // English or Japanese, Get-HotFix; UTF-8, UTF-16 or Shift_JIS). name is the file, for
 // messages; a file that does not name its host lends its own name.
 func Read(r io.Reader, name string) (host.Inventory, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	data, err := readAll(r, name)
 	if err != nil {
-		return host.Inventory{}, fmt.Errorf("inventory: %s: %w", name, err)
-	}
-	if len(data) > maxFile {
-		return host.Inventory{}, fmt.Errorf("inventory: %s: larger than %d MiB", name, maxFile>>20)
+		return host.Inventory{}, fmt.Errorf("inventory: %w", err)
 	}
 	inv, err := decode(data, name)
 	if err != nil {
@@ -54,16 +95,27 @@ func Read(r io.Reader, name string) (host.Inventory, error) {
 	return inv, nil
 }
 
+func readAll(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s: larger than %d MiB", name, maxFile>>20)
+	}
+	return data, nil
+}
+
 // formats are what a file can be, for the message that it is none of them.
-const formats = "our own JSON, CycloneDX JSON, Windows' systeminfo or Get-HotFix"
+const formats = "our own JSON, CycloneDX JSON, Windows' systeminfo, Get-HotFix or Get-ComputerInfo"
 
 func decode(data []byte, name string) (host.Inventory, error) {
-	text, err := decodeText(data)
+	decoded, err := windows.Decode(data)
 	if err != nil {
-		return host.Inventory{}, fmt.Errorf("%s: %w", name, err)
+		return host.Inventory{}, fmt.Errorf("%s: %w; understood are %s", name, err, formats)
 	}
-	text = bytes.TrimSpace(text)
-	hostName := strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+	text := bytes.TrimSpace([]byte(decoded))
+	hostName := nameOf(name)
 	switch {
 	case len(text) == 0:
 		return host.Inventory{}, fmt.Errorf("%s: the file is empty", name)
@@ -125,27 +177,4 @@ func hasKey(text []byte, key string) bool {
 			return false
 		}
 	}
-}
-
-// decodeText turns what Windows programs write into UTF-8: UTF-16 (PowerShell's >),
-// UTF-8 with a mark, or the Japanese code page 932 (cmd's >).
-func decodeText(data []byte) ([]byte, error) {
-	var enc encoding.Encoding
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
-		enc = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM)
-	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		data = data[3:]
-	}
-	if enc == nil && utf8.Valid(data) {
-		return data, nil
-	}
-	if enc == nil {
-		enc = japanese.ShiftJIS
-	}
-	text, err := enc.NewDecoder().Bytes(data)
-	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, fmt.Errorf("neither UTF-8, UTF-16 nor Shift_JIS text; understood are %s", formats)
-	}
-	return text, nil
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -55,8 +54,7 @@ func (c *collector) osRelease() host.OS {
 		}
 		c.unread(c.root.Show(path), err)
 	}
-	c.unread("operating system", fmt.Errorf("no readable %s: packages cannot be matched to a release",
-		strings.Join(shown(c.root, osrelease.Paths), " or ")))
+	c.unread("operating system", host.NewFault("no-os-release", strings.Join(shown(c.root, osrelease.Paths), ", ")))
 	return host.OS{}
 }
 
@@ -223,7 +221,7 @@ func (c *collector) ubuntuPro() []string {
 		err = json.Unmarshal(data, &status)
 	}
 	if err != nil {
-		c.unread(c.root.Show(path), fmt.Errorf("whether Ubuntu Pro is in force is unknown: %w", err))
+		c.unread(c.root.Show(path), host.NewFault("pro-unknown", err))
 		return nil
 	}
 	for _, s := range status.Services {

@@ -44,21 +44,21 @@ func Read(root *rootfs.FS) (*Database, error) {
 // name is the file, for messages.
 func Parse(data []byte, name string) *Database {
 	db := &Database{data: data}
-	records(data, func(line int, fields [256]string, fault string) {
+	records(data, func(line int, fields [256]string, fault error) {
 		why := fault
 		switch {
-		case why != "":
+		case why != nil:
 		case fields['P'] == "":
-			why = "no P: (package name) field"
+			why = host.NewFault("no-field", "P: (package name)")
 		case fields['V'] == "":
-			why = "no V: (version) field"
+			why = host.NewFault("no-field", "V: (version)")
 		}
-		if why != "" {
+		if why != nil {
 			what := fmt.Sprintf("%s:%d", name, line)
 			if fields['P'] != "" {
-				what += " package " + fields['P']
+				what += " " + fields['P']
 			}
-			db.Unread = append(db.Unread, host.Unread{What: what, Why: why})
+			db.Unread = append(db.Unread, host.NotRead(what, why))
 			return
 		}
 		db.Packages = append(db.Packages, pack(fields))
@@ -79,14 +79,14 @@ func pack(fields [256]string) host.Package {
 
 // records calls each for every record with its first line number, its fields and
 // what is wrong with it. File entries (F, R, M, a, Z) repeat and are passed over.
-func records(data []byte, each func(line int, fields [256]string, fault string)) {
+func records(data []byte, each func(line int, fields [256]string, fault error)) {
 	var fields [256]string
-	number, start, fault := 0, 0, ""
+	number, start, fault := 0, 0, error(nil)
 	end := func() {
 		if start > 0 {
 			each(start, fields, fault)
 		}
-		fields, start, fault = [256]string{}, 0, ""
+		fields, start, fault = [256]string{}, 0, nil
 	}
 	for len(data) > 0 {
 		var line []byte
@@ -101,15 +101,15 @@ func records(data []byte, each func(line int, fields [256]string, fault string))
 			start = number
 		}
 		if len(line) < 2 || line[1] != ':' {
-			if fault == "" {
-				fault = fmt.Sprintf("line %d is not \"X:value\"", number)
+			if fault == nil {
+				fault = host.NewFault("not-letter", number)
 			}
 			continue
 		}
 		switch key := line[0]; key {
 		case 'P', 'V', 'A', 'o':
-			if fields[key] != "" && fault == "" {
-				fault = fmt.Sprintf("line %d gives %c: a second time", number, key)
+			if fields[key] != "" && fault == nil {
+				fault = host.NewFault("twice", number, string(key)+":")
 			}
 			fields[key] = string(line[2:])
 		}

@@ -56,9 +56,9 @@ func TestRecords(t *testing.T) {
 
 func TestBrokenRecordsAreListedAndTouchNoNeighbour(t *testing.T) {
 	for in, want := range map[string]string{
-		"P:a\nA:x\n\nP:b\nV:1\n":         "db:1 package a: no V:",
+		"P:a\nA:x\n\nP:b\nV:1\n":         "db:1 a: no V:",
 		"P:b\nV:1\n\n\nV:1\n":            "db:5: no P:",
-		"P:b\nV:1\n\nP:a\nV:1\nwhat\n":   "db:4 package a: line 6 is not",
+		"P:b\nV:1\n\nP:a\nV:1\nwhat\n":   "db:4 a: line 6 is not",
 		"P:b\nV:1\r\n\r\nP:a\nP:c\nV:1":  "a second time",
 		"P:b\nV:1\n\nP:a\nV:1\no:x\no:y": "line 7 gives o: a second time",
 	} {

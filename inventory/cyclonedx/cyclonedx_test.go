@@ -97,7 +97,7 @@ func TestNothingIsLostSilently(t *testing.T) {
 	for _, u := range inv.Unread {
 		got = append(got, u.What)
 	}
-	want := []string{"2 components of type file", "component no-version", "component pkg:nothing", "component without a name"}
+	want := []string{"?", "file", "no-version", "pkg:nothing"}
 	if !slices.Equal(got, want) || len(inv.Packages) != 2 || inv.Packages[1].Name != "inner" {
 		t.Errorf("unread %q, packages %v", got, inv.Packages)
 	}

@@ -33,7 +33,7 @@ func Parse(data []byte, name string) (host.Inventory, error) {
 	r.systems()
 	r.inv.Host.Name = cmp.Or(r.inv.Host.Name, name)
 	for kind, n := range r.skipped {
-		r.inv.Unread = append(r.inv.Unread, host.Unread{What: fmt.Sprintf("%d components of type %s", n, kind), Why: "not software that has vulnerability records"})
+		r.inv.Unread = append(r.inv.Unread, host.NotRead(kind, host.NewFault("no-software", n)))
 	}
 	slices.SortStableFunc(r.inv.Unread, func(a, b host.Unread) int { return cmp.Compare(a.What, b.What) })
 	return r.inv, nil
@@ -90,7 +90,7 @@ func (r *reader) components(list *[]cdx.Component) {
 func (r *reader) component(c *cdx.Component) {
 	p, distro, err := packageOf(c)
 	if err != nil {
-		r.inv.Unread = append(r.inv.Unread, host.Unread{What: "component " + cmp.Or(c.PackageURL, c.Name, c.BOMRef, "without a name"), Why: err.Error()})
+		r.inv.Unread = append(r.inv.Unread, host.NotRead(cmp.Or(c.PackageURL, c.Name, c.BOMRef, "?"), err))
 		return
 	}
 	r.inv.Packages = append(r.inv.Packages, p)
@@ -103,18 +103,18 @@ var kinds = map[string]string{"deb": "dpkg", "rpm": "rpm", "apk": "apk"}
 // packageOf translates a component; distro is what its purl says of the system.
 func packageOf(c *cdx.Component) (p host.Package, distro string, err error) {
 	if c.Name == "" {
-		return p, "", fmt.Errorf("no name")
+		return p, "", host.NewFault("component-no-name")
 	}
 	p = host.Package{Name: c.Name, Version: c.Version, Kind: "component", CPE: c.CPE, PURL: c.PackageURL}
 	var u packageurl.PackageURL
 	if c.PackageURL != "" {
 		if u, err = packageurl.FromString(c.PackageURL); err != nil {
-			return p, "", err
+			return p, "", host.NewFault("bad-purl", err)
 		}
 		p.Version = cmp.Or(u.Version, p.Version)
 	}
 	if p.Version == "" {
-		return p, "", fmt.Errorf("no version: cannot be judged")
+		return p, "", host.NewFault("component-no-version")
 	}
 	props := properties(c)
 	p.Ecosystem = props.one(propEcosystem)

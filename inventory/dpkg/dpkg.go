@@ -41,7 +41,7 @@ func Read(root *rootfs.FS) (packages []host.Package, unread []host.Unread, found
 	}
 	entries, err := root.ReadDir(StatusDirPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		unread = append(unread, host.Unread{What: root.Show(StatusDirPath), Why: err.Error()})
+		unread = append(unread, host.NotRead(root.Show(StatusDirPath), err))
 	}
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".md5sums") || e.IsDir() {
@@ -58,12 +58,12 @@ func Read(root *rootfs.FS) (packages []host.Package, unread []host.Unread, found
 func readOne(root *rootfs.FS, name string) ([]host.Package, []host.Unread) {
 	file, err := root.OpenFile(name)
 	if err != nil {
-		return nil, []host.Unread{{What: root.Show(name), Why: err.Error()}}
+		return nil, []host.Unread{host.NotRead(root.Show(name), err)}
 	}
 	defer file.Close()
 	packages, unread, err := Parse(file, root.Show(name), true)
 	if err != nil {
-		unread = append(unread, host.Unread{What: root.Show(name), Why: err.Error()})
+		unread = append(unread, host.NotRead(root.Show(name), err))
 	}
 	return packages, unread
 }
@@ -81,7 +81,7 @@ func Parse(r io.Reader, name string, installedByDefault bool) ([]host.Package, [
 			// Only a continuation or a field we do not keep is that long.
 			p.line(line)
 			if colon := bytes.IndexByte(line, ':'); colon > 0 && fieldOf(line[:colon]) != fieldNone {
-				p.fault(fmt.Sprintf("line %d is longer than %d bytes", p.number, in.Size()))
+				p.fault(host.NewFault("long-line", p.number, in.Size()))
 			}
 			for errors.Is(err, bufio.ErrBufferFull) {
 				_, err = in.ReadSlice('\n')
@@ -123,7 +123,7 @@ type parser struct {
 	installed bool
 	number    int // of the line
 	start     int // line the stanza began at, 0 between stanzas
-	bad       string
+	bad       error
 	values    [fieldCount]string
 	// shared keeps one copy of values that most stanzas repeat (state, architecture, source).
 	shared   map[string]string
@@ -148,7 +148,7 @@ func (p *parser) line(line []byte) {
 	}
 	colon := bytes.IndexByte(line, ':')
 	if colon <= 0 {
-		p.fault(fmt.Sprintf("line %d is neither a field nor its continuation", p.number))
+		p.fault(host.NewFault("not-field", p.number))
 		return
 	}
 	f := fieldOf(line[:colon])
@@ -157,7 +157,7 @@ func (p *parser) line(line []byte) {
 	}
 	value := bytes.TrimSpace(line[colon+1:])
 	if p.values[f] != "" {
-		p.fault(fmt.Sprintf("line %d gives %s a second time", p.number, line[:colon]))
+		p.fault(host.NewFault("twice", p.number, string(line[:colon])))
 		return
 	}
 	p.values[f] = p.keep(f, value)
@@ -185,8 +185,8 @@ func (p *parser) keep(f field, value []byte) string {
 	return s
 }
 
-func (p *parser) fault(why string) {
-	if p.bad == "" {
+func (p *parser) fault(why error) {
+	if p.bad == nil {
 		p.bad = why
 	}
 }
@@ -196,34 +196,34 @@ func (p *parser) end() {
 	if p.start == 0 {
 		return
 	}
-	if why := p.close(); why != "" {
+	if why := p.close(); why != nil {
 		what := p.name + ":" + strconv.Itoa(p.start)
 		if n := p.values[fieldPackage]; n != "" {
-			what += " package " + n
+			what += " " + n
 		}
-		p.unread = append(p.unread, host.Unread{What: what, Why: why})
+		p.unread = append(p.unread, host.NotRead(what, why))
 	}
-	p.start, p.bad, p.values = 0, "", [fieldCount]string{}
+	p.start, p.bad, p.values = 0, nil, [fieldCount]string{}
 }
 
 // close adds the stanza's package, and says why where it cannot.
-func (p *parser) close() string {
+func (p *parser) close() error {
 	v := &p.values
 	installed, why := p.state()
 	switch {
-	case p.bad != "":
+	case p.bad != nil:
 		return p.bad
 	case v[fieldPackage] == "":
-		return "no Package field"
-	case why != "":
+		return host.NewFault("no-field", "Package")
+	case why != nil:
 		return why
 	case !installed:
-		return ""
+		return nil
 	case v[fieldVersion] == "":
-		return "no Version field"
+		return host.NewFault("no-field", "Version")
 	}
 	source, version, why := splitSource(v[fieldSource])
-	if why != "" {
+	if why != nil {
 		return why
 	}
 	pkg := host.Package{
@@ -237,39 +237,39 @@ func (p *parser) close() string {
 		pkg.SourceVersion = pkg.Version
 	}
 	p.packages = append(p.packages, pkg)
-	return ""
+	return nil
 }
 
 // state reads "want flag state" (dpkg(1)): whether the package's code is on disk,
 // or why that cannot be told.
-func (p *parser) state() (installed bool, why string) {
+func (p *parser) state() (installed bool, why error) {
 	status := p.values[fieldStatus]
 	if status == "" {
 		if p.installed {
-			return true, ""
+			return true, nil
 		}
-		return false, "no Status field"
+		return false, host.NewFault("no-field", "Status")
 	}
 	switch status[strings.LastIndexByte(status, ' ')+1:] {
 	case "installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending":
-		return true, ""
+		return true, nil
 	case "config-files", "not-installed":
-		return false, ""
+		return false, nil
 	case "half-installed":
-		return false, "half-installed: its files may be on disk in part; finish with apt-get install -f"
+		return false, host.NewFault("half-installed")
 	}
-	return false, fmt.Sprintf("unknown Status %q", status)
+	return false, host.NewFault("unknown-status", strconv.Quote(status))
 }
 
 // splitSource reads "name" or "name (version)".
-func splitSource(s string) (name, version, why string) {
+func splitSource(s string) (name, version string, why error) {
 	name, rest, ok := strings.Cut(s, " ")
 	if !ok {
-		return s, "", ""
+		return s, "", nil
 	}
 	rest = strings.TrimSpace(rest)
 	if len(rest) < 3 || rest[0] != '(' || rest[len(rest)-1] != ')' {
-		return "", "", fmt.Sprintf("Source %q is not \"name (version)\"", s)
+		return "", "", host.NewFault("odd-source", strconv.Quote(s))
 	}
-	return name, strings.TrimSpace(rest[1 : len(rest)-1]), ""
+	return name, strings.TrimSpace(rest[1 : len(rest)-1]), nil
 }

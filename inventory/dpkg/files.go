@@ -40,7 +40,7 @@ func Claim(root *rootfs.FS, packages []host.Package, index *owner.Index) []host.
 		}
 		data, err := root.ReadFile(list.path)
 		if err != nil {
-			unread = append(unread, host.Unread{What: root.Show(list.path), Why: err.Error()})
+			unread = append(unread, host.NotRead(root.Show(list.path), err))
 			continue
 		}
 		claimLines(data, p, away, index)
@@ -69,7 +69,7 @@ func fileLists(root *rootfs.FS) ([]fileList, []host.Unread) {
 	var unread []host.Unread
 	entries, err := root.ReadDir(infoPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		unread = append(unread, host.Unread{What: root.Show(infoPath), Why: err.Error()})
+		unread = append(unread, host.NotRead(root.Show(infoPath), err))
 	}
 	for _, e := range entries {
 		if pkg, ok := strings.CutSuffix(e.Name(), ".list"); ok {

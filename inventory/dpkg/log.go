@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -40,14 +39,14 @@ func ReadHistory(root *rootfs.FS, zone *time.Location) (*History, []host.Unread)
 	var unread []host.Unread
 	entries, err := root.ReadDir(logDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		unread = append(unread, host.Unread{What: root.Show(logDir), Why: err.Error()})
+		unread = append(unread, host.NotRead(root.Show(logDir), err))
 	}
 	for _, e := range entries {
 		if e.Name() != logName && !strings.HasPrefix(e.Name(), logName+".") {
 			continue
 		}
 		if err := h.readFile(root, logDir+"/"+e.Name(), zone); err != nil {
-			unread = append(unread, host.Unread{What: root.Show(logDir + "/" + e.Name()), Why: err.Error()})
+			unread = append(unread, host.NotRead(root.Show(logDir+"/"+e.Name()), err))
 		}
 	}
 	slices.SortStableFunc(h.upgrades, func(a, b upgrade) int { return a.at.Compare(b.at) })
@@ -84,7 +83,7 @@ func (h *History) read(in io.Reader, zone *time.Location) error {
 		}
 		at, err := time.ParseInLocation(time.DateTime, f[0]+" "+f[1], zone)
 		if err != nil {
-			return fmt.Errorf("not a log of dpkg: %w", err)
+			return host.NewFault("not-dpkg-log", err)
 		}
 		if first && (h.since.IsZero() || at.Before(h.since)) {
 			h.since = at

@@ -5,7 +5,6 @@ package kernel
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
@@ -62,7 +61,7 @@ func (k *Images) add(release, path string) {
 func (k *Images) list(root *rootfs.FS, dir string) []fs.DirEntry {
 	entries, err := root.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		k.Unread = append(k.Unread, host.Unread{What: root.Show(dir), Why: err.Error()})
+		k.Unread = append(k.Unread, host.NotRead(root.Show(dir), err))
 	}
 	return entries
 }
@@ -103,7 +102,7 @@ func (k *Images) Resolve(owner func(path string) *host.Package) (host.Kernel, []
 	slices.SortFunc(kern.Installed, func(a, b host.InstalledKernel) int { return strings.Compare(a.Release, b.Release) })
 	unread := k.Unread
 	if k.running != "" && kern.RunningPackage == "" {
-		unread = append(unread, host.Unread{What: "kernel " + k.running, Why: k.whyUnowned(kern)})
+		unread = append(unread, host.NotRead(k.running, k.whyUnowned(kern)))
 	}
 	return kern, unread
 }
@@ -121,14 +120,14 @@ func (k *Images) ownerOf(files []string, owner func(string) *host.Package) (p *h
 	return p, image
 }
 
-func (k *Images) whyUnowned(kern host.Kernel) string {
+func (k *Images) whyUnowned(kern host.Kernel) error {
 	if len(kern.Installed) == 0 {
-		return "it runs, but no kernel is installed here (a container, or a virtual machine whose kernel its host brings): its vulnerabilities cannot be told from packages"
+		return host.NewFault("kernel-elsewhere")
 	}
 	if slices.ContainsFunc(kern.Installed, func(i host.InstalledKernel) bool { return i.Release == k.running }) {
-		return "it runs, but no package owns its image (self-built?): its vulnerabilities cannot be told from packages"
+		return host.NewFault("kernel-unowned")
 	}
-	return fmt.Sprintf("it runs, but is not among the installed kernels (%s is): removed since, or self-built; reboot into an installed one", kern.Installed[len(kern.Installed)-1].Release)
+	return host.NewFault("kernel-gone", kern.Installed[len(kern.Installed)-1].Release)
 }
 
 // buildMarks find, in uname -v, the package version that Debian writes there

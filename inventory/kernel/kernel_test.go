@@ -40,9 +40,9 @@ func TestKernels(t *testing.T) {
 			host.Kernel{Running: "6.6.14-0-lts", RunningPackage: "linux-lts", Installed: []host.InstalledKernel{{Release: "6.6.14-0-lts", Package: "linux-lts", Version: "6.6.14-r0"}}}, ""},
 		{"running kernel was removed", []string{"boot/vmlinuz-6.1.0-22-amd64"}, map[string]*host.Package{"/boot/vmlinuz-6.1.0-22-amd64": debian("6.1.94-1")}, "6.1.0-21-amd64", "",
 			host.Kernel{Running: "6.1.0-21-amd64", Installed: []host.InstalledKernel{{Release: "6.1.0-22-amd64", Package: "linux-image-6.1.0-21-amd64", Version: "6.1.94-1"}}},
-			"not among the installed kernels (6.1.0-22-amd64 is)"},
+			"not among the installed ones (6.1.0-22-amd64 is)"},
 		{"self-built", []string{"boot/vmlinuz-6.9.0-mine"}, nil, "6.9.0-mine", "", host.Kernel{Running: "6.9.0-mine", Installed: []host.InstalledKernel{{Release: "6.9.0-mine"}}}, "no package owns its image"},
-		{"container or foreign kernel", nil, nil, "6.18.0", "", host.Kernel{Running: "6.18.0"}, "no kernel is installed here"},
+		{"container or foreign kernel", nil, nil, "6.18.0", "", host.Kernel{Running: "6.18.0"}, "none is installed here"},
 		{"mounted root", []string{"boot/vmlinuz-6.1.0-21-amd64"}, map[string]*host.Package{"/boot/vmlinuz-6.1.0-21-amd64": debian("1")}, "", "",
 			host.Kernel{Installed: []host.InstalledKernel{{Release: "6.1.0-21-amd64", Package: "linux-image-6.1.0-21-amd64", Version: "1"}}}, ""},
 	}

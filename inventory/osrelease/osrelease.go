@@ -5,7 +5,7 @@ package osrelease
 
 import (
 	"bytes"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/kannuki/kannuki/host"
@@ -54,11 +54,11 @@ func assignments(data []byte) (map[string]string, error) {
 		}
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || !isKey(key) {
-			return nil, fmt.Errorf("line %d: %q is not KEY=value", n+1, clip(text))
+			return nil, host.NewFault("not-key-value", n+1, strconv.Quote(clip(text)))
 		}
-		unquoted, err := unquote(value)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %s: %w", n+1, key, err)
+		unquoted, fault, at := unquote(value)
+		if fault != "" {
+			return nil, host.NewFault(fault, n+1, key, strconv.Quote(clip(at)))
 		}
 		fields[key] = unquoted
 	}
@@ -76,10 +76,10 @@ func isKey(s string) bool {
 }
 
 // unquote removes shell quotes: none, '…' (taken as it stands) or "…" where a
-// backslash protects " $ ` \.
-func unquote(s string) (string, error) {
+// backslash protects " $ ` \. A fault has a code and what it is about.
+func unquote(s string) (unquoted, fault, at string) {
 	if s == "" || s[0] != '"' && s[0] != '\'' {
-		return strings.ReplaceAll(s, `\`, ""), nil
+		return strings.ReplaceAll(s, `\`, ""), "", ""
 	}
 	quote := s[0]
 	var b strings.Builder
@@ -87,9 +87,9 @@ func unquote(s string) (string, error) {
 		switch {
 		case s[i] == quote:
 			if strings.TrimSpace(s[i+1:]) != "" && !strings.HasPrefix(strings.TrimSpace(s[i+1:]), "#") {
-				return "", fmt.Errorf("text after the closing quote: %q", clip(s[i+1:]))
+				return "", "after-quote", s[i+1:]
 			}
-			return b.String(), nil
+			return b.String(), "", ""
 		case s[i] == '\\' && quote == '"' && i+1 < len(s):
 			i++
 			b.WriteByte(s[i])
@@ -97,7 +97,7 @@ func unquote(s string) (string, error) {
 			b.WriteByte(s[i])
 		}
 	}
-	return "", fmt.Errorf("quote is not closed: %q", clip(s))
+	return "", "open-quote", s
 }
 
 func clip(s string) string {

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/kannuki/kannuki/host"
 )
 
 // FS is one root folder. Names are slash-separated and relative to it; a leading
@@ -58,7 +60,7 @@ func (f *FS) OpenFile(name string) (*os.File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: f.Show(name), Err: errors.New("not a regular file")}
+		err = &fs.PathError{Op: "open", Path: f.Show(name), Err: host.NewFault("irregular")}
 	}
 	if err != nil {
 		file.Close()
@@ -79,7 +81,7 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > MaxFile {
-		return nil, fmt.Errorf("%s: larger than %d MiB, not read", f.Show(name), MaxFile>>20)
+		return nil, fmt.Errorf("%s: %w", f.Show(name), host.NewFault("too-large", MaxFile>>20))
 	}
 	return data, nil
 }
@@ -169,7 +171,7 @@ func (f *FS) Resolve(name string) (string, error) {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", &fs.PathError{Op: "open", Path: f.Show(name), Err: errors.New("too many symbolic links")}
+			return "", &fs.PathError{Op: "open", Path: f.Show(name), Err: host.NewFault("many-links")}
 		}
 		target, err := f.root.Readlink(next)
 		if err != nil {

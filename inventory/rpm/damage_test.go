@@ -190,7 +190,7 @@ func TestOneUnreadablePackageDoesNotHideTheOthers(t *testing.T) {
 	binary.BigEndian.PutUint32(bad[8+8:], 1<<30) // its name stands outside it
 	data := ndbDatabase(packageHeader("a", "1", 0), bad, packageHeader("", "1", 0), packageHeader("b", "1", 0))
 	db, err := parse(bytes.NewReader(data), int64(len(data)), nil, "Packages.db")
-	if err != nil || len(db.Packages) != 2 || len(db.Unread) != 2 || !strings.Contains(db.Unread[0].What, "Packages.db package header 2") {
+	if err != nil || len(db.Packages) != 2 || len(db.Unread) != 2 || !strings.Contains(db.Unread[0].What, "Packages.db #2") {
 		t.Fatalf("packages %v, unread %v, %v", db.Packages, db.Unread, err)
 	}
 }

@@ -3,8 +3,9 @@ package rpm
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
+
+	"github.com/kannuki/kannuki/host"
 )
 
 // header is what we need of a package header.
@@ -47,11 +48,11 @@ func parseHeader(blob []byte) (header, error) {
 	var h header
 	be := binary.BigEndian
 	if len(blob) < 8 {
-		return h, fmt.Errorf("cut off: %d bytes", len(blob))
+		return h, host.NewFault("header-short", len(blob))
 	}
 	entries, length := be.Uint32(blob), be.Uint32(blob[4:])
 	if entries > maxEntries || uint64(len(blob)) < 8+16*uint64(entries)+uint64(length) {
-		return h, fmt.Errorf("%d tags and %d bytes of data do not fit its %d bytes", entries, length, len(blob))
+		return h, host.NewFault("header-size", entries, length, len(blob))
 	}
 	index, data := blob[8:8+16*entries], blob[8+16*entries:][:length]
 	for ; len(index) > 0; index = index[16:] {
@@ -117,7 +118,7 @@ func (h *header) take(e entry, data []byte) error {
 // int32s returns the bytes of e's numbers.
 func (e entry) int32s(data []byte) ([]byte, error) {
 	if e.kind != typeInt32 || e.count > math.MaxInt32 || uint64(e.offset)+4*uint64(e.count) > uint64(len(data)) {
-		return nil, fmt.Errorf("tag %d: its numbers are outside the header", e.tag)
+		return nil, host.NewFault("header-numbers", e.tag)
 	}
 	return data[e.offset:][:4*e.count], nil
 }
@@ -128,13 +129,13 @@ func (e entry) strings(data []byte) ([]byte, error) {
 		e.count = 1
 	}
 	if e.kind != typeString && e.kind != typeStringArray || uint64(e.offset) > uint64(len(data)) {
-		return nil, fmt.Errorf("tag %d: its text is outside the header", e.tag)
+		return nil, host.NewFault("header-text", e.tag)
 	}
 	rest, end := data[e.offset:], 0
 	for range e.count {
 		n := bytes.IndexByte(rest[end:], 0)
 		if n < 0 {
-			return nil, fmt.Errorf("tag %d: its text does not end within the header", e.tag)
+			return nil, host.NewFault("header-endless", e.tag)
 		}
 		end += n + 1
 	}

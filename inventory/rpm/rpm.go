@@ -106,7 +106,7 @@ func parse(r io.ReaderAt, size int64, log []byte, name string) (*Database, error
 			return errors.New("damaged: its packages are larger than the file")
 		}
 		if err := db.add(header); err != nil {
-			db.Unread = append(db.Unread, host.Unread{What: name + " package header " + strconv.Itoa(number), Why: err.Error()})
+			db.Unread = append(db.Unread, host.NotRead(name+" #"+strconv.Itoa(number), err))
 		}
 		return nil
 	})
@@ -126,7 +126,7 @@ func (db *Database) add(blob []byte) error {
 		return nil
 	}
 	if h.name == "" || h.version == "" || h.release == "" {
-		return fmt.Errorf("package %q has no name, version or release", h.name)
+		return host.NewFault("header-no-name", strconv.Quote(h.name))
 	}
 	p := host.Package{
 		Name: h.name, Version: withEpoch(h.epoch, h.version+"-"+h.release), Arch: h.arch,

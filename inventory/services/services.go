@@ -251,16 +251,13 @@ func unitOf(cgroup string) string {
 func (r *reader) faults(total int) []host.Unread {
 	var unread []host.Unread
 	if r.denied > 0 {
-		unread = append(unread, host.Unread{What: "processes",
-			Why: fmt.Sprintf("%d of %d could not be read in full (permission denied): their listeners and libraries are unknown; run as root (inside a container or under a security module even root may be refused)", r.denied, total)})
+		unread = append(unread, host.NotRead("processes", host.NewFault("processes-denied", r.denied, total)))
 	}
 	if r.foreign > 0 {
-		unread = append(unread, host.Unread{What: "containers",
-			Why: fmt.Sprintf("%d processes run from another root (containers): their packages are not part of this inventory; collect one from each image", r.foreign)})
+		unread = append(unread, host.NotRead("containers", host.NewFault("other-root", r.foreign)))
 	}
 	if lost := r.sockets.unclaimed(); len(lost) > 0 {
-		unread = append(unread, host.Unread{What: "listeners",
-			Why: fmt.Sprintf("no process was found behind %s: held by the kernel itself, or by a process that may not be read", strings.Join(lost, ", "))})
+		unread = append(unread, host.NotRead("listeners", host.NewFault("unclaimed", strings.Join(lost, ", "))))
 	}
 	return unread
 }

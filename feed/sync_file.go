@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kannuki/kannuki/internal/durable"
 )
 
 // expected is what the publisher says of a file elsewhere than in its own header.
@@ -204,10 +206,11 @@ func (d *download) receive(body io.Reader, h http.Header, begun partial, offset 
 		d.drop()
 		return err
 	}
-	if err := settle(f, nil, d.path); err != nil {
+	err = durable.Settle(f, d.path)
+	d.drop()
+	if err != nil {
 		return err
 	}
-	d.drop()
 	d.changed = true
 	d.state.Files[d.name] = fileState{URL: d.addr, ETag: h.Get("ETag"), LastModified: h.Get("Last-Modified"), Size: size, Version: d.want.version}
 	return nil
@@ -224,7 +227,7 @@ func (d *download) begin(begun partial) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(d.part+".json", note)
+	return durable.Replace(d.part+".json", note, 0o644)
 }
 
 func (d *download) tooBig() error {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/kannuki/kannuki/internal/durable"
 )
 
 // syncState is what is known of a source between runs. It lies in the source's folder
@@ -55,39 +57,5 @@ func (st *syncState) save(folder string) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(folder, stateName), append(b, '\n'))
-}
-
-// writeWhole puts a file in place so that at any moment the old or the new is there.
-func writeWhole(path string, b []byte) error {
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return settle(f, err, path)
-}
-
-// settle flushes f to disk, closes it and gives it the name path; err is what went
-// wrong with f so far.
-func settle(f *os.File, err error, path string) error {
-	if err == nil {
-		err = f.Sync()
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
+	return durable.Replace(filepath.Join(folder, stateName), append(b, '\n'), 0o644)
 }

@@ -54,6 +54,17 @@ type Store interface {
 	// Hosts calls visit with the newest inventory of every host, by name.
 	Hosts(ctx context.Context, visit func(inv host.Inventory, first time.Time) error) error
 
+	// PutProtection keeps what guards a host, as of p.Reported. A report that says
+	// nothing new confirms the last one; an older one than is held changes nothing.
+	PutProtection(ctx context.Context, h host.Host, p host.Protection) error
+	// Protection returns what was last reported of a host at or before at, with
+	// Reported as it was then; the zero value where nothing was.
+	Protection(ctx context.Context, h host.Host, at time.Time) (host.Protection, error)
+	// Protections returns everything that was reported of a host from a time to another,
+	// what was in force at the first included, oldest first; each with Reported as it
+	// was first confirmed in that time, or last before it.
+	Protections(ctx context.Context, h host.Host, from, to time.Time) ([]host.Protection, error)
+
 	Close() error
 }
 

@@ -1,55 +1,19 @@
 package redhat
 
 import (
-	"archive/tar"
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/kannuki/kannuki/internal/realdata"
 	"github.com/kannuki/kannuki/vuln"
 )
 
-// eachFile calls read for every JSON file in the real archive.
-func eachFile(t *testing.T, read func(name string, r io.Reader)) {
-	t.Helper()
-	paths, _ := filepath.Glob(filepath.Join(realdata.Path(t, "redhat"), "*.tar.zst"))
-	if len(paths) == 0 {
-		t.Skip("SKIPPED: no Red Hat archive in the real data")
-	}
-	f, err := os.Open(paths[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderMaxWindow(1<<27))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	files := tar.NewReader(z)
-	for {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(h.Name, ".json") {
-			read(h.Name, files)
-		}
-	}
-}
-
 func TestEveryRealRecordIsReadWithoutReject(t *testing.T) {
 	n := map[string]int{}
-	eachFile(t, func(name string, r io.Reader) {
+	for name, r := range realdata.Members(t, "redhat/redhat-securitydata-cve-2024-10-10.tar.zst") {
+		if !strings.HasSuffix(name, ".json") {
+			continue
+		}
 		n["files"]++
 		err := Decode(r, func(rec vuln.Record) error {
 			n["records"]++
@@ -80,7 +44,7 @@ func TestEveryRealRecordIsReadWithoutReject(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-	})
+	}
 	t.Logf("%v", n)
 	if n["files"] != 34222 || n["records"] != n["files"] {
 		t.Errorf("%d records of %d files; want 34222 of both", n["records"], n["files"])

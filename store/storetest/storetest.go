@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		{"rejects are kept with file, place and reason", (*fixture).rejects},
 		{"vendor products and CPE products are found by name", (*fixture).products},
 		{"an older inventory never replaces a newer one", (*fixture).hosts},
+		{"what guarded a host is told as of any time", (*fixture).protections},
 		{"an unknown vulnerability is said to be unknown", (*fixture).unknown},
 		{"the built-in sample is silent about what a real source speaks of", (*fixture).sampleIsSilent},
 	} {
@@ -399,6 +400,56 @@ func (f *fixture) hosts() {
 	}
 	if _, err := f.PutHost(f.ctx(), host.Inventory{}); err == nil {
 		f.Error("an inventory without a name was kept")
+	}
+}
+
+func (f *fixture) protections() {
+	start := f.clock.At
+	minute := func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) }
+	web, db := host.Host{ID: "m1", Name: "web1"}, host.Host{Name: "db1"}
+	full := host.Protection{Generation: 7, Controls: []host.ControlStatus{{Control: host.Launch, Mode: host.Enforce}}, Contained: []string{"nginx.service"}}
+	relaxed := full
+	relaxed.Controls = []host.ControlStatus{{Control: host.Launch, Mode: host.Observe}}
+	put := func(h host.Host, p host.Protection, n int) {
+		p.Reported = minute(n)
+		f.must(f.PutProtection(f.ctx(), h, p))
+	}
+	put(web, full, 0)
+	put(web, full, 5)
+	put(web, relaxed, 10)
+	put(web, full, 7) // came late: what it says is no longer so
+	put(web, relaxed, 15)
+	put(db, full, 3)
+	for _, c := range []struct {
+		host     host.Host
+		at       int
+		mode     string // of launch; "": nothing was known
+		reported int
+	}{{web, -1, "", 0}, {web, 0, host.Enforce, 0}, {web, 3, host.Enforce, 3}, {web, 8, host.Enforce, 5}, {web, 10, host.Observe, 10},
+		{web, 99, host.Observe, 15}, {db, 99, host.Enforce, 3}, {host.Host{Name: "nobody"}, 99, "", 0}} {
+		p, err := f.Protection(f.ctx(), c.host, minute(c.at))
+		f.must(err)
+		if c.mode == "" {
+			if len(p.Controls) > 0 || !p.Reported.IsZero() {
+				f.Errorf("%s at %d: %+v of what nobody reported", c.host.Name, c.at, p)
+			}
+			continue
+		}
+		if len(p.Controls) != 1 || p.Controls[0].Mode != c.mode || !p.Reported.Equal(minute(c.reported)) || p.Generation != 7 {
+			f.Errorf("%s at %d: %+v, want %s reported at %d", c.host.Name, c.at, p, c.mode, c.reported)
+		}
+	}
+	for _, c := range []struct{ from, to, n, first, last int }{{-1, 99, 2, 0, 10}, {2, 12, 2, 2, 10}, {7, 12, 2, 5, 10}, {11, 99, 1, 11, 11}, {2, 2, 1, 2, 2}, {-9, -1, 0, 0, 0}} {
+		list, err := f.Protections(f.ctx(), web, minute(c.from), minute(c.to))
+		f.must(err)
+		if len(list) != c.n || c.n > 0 && (!list[0].Reported.Equal(minute(c.first)) || !list[c.n-1].Reported.Equal(minute(c.last))) {
+			f.Errorf("from %d to %d: %+v", c.from, c.to, list)
+		}
+	}
+	for _, h := range []host.Host{{}, web} {
+		if f.PutProtection(f.ctx(), h, host.Protection{}) == nil {
+			f.Errorf("a protection of %q that nobody reported was kept", h.Name)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type Coverage struct {
 	Effect   Effect         `json:"effect"`
 	Controls []host.Control `json:"controls,omitempty"` // that bring it about
 	Proven   bool           `json:"proven"`
+	Stages   []Stage        `json:"stages,omitempty"` // in the order of an attack
 	Reasons  []Reason       `json:"reasons,omitempty"`
 	Limits   []Reason       `json:"limits,omitempty"` // printed wherever coverage is
 }
@@ -49,8 +50,10 @@ type Component struct {
 	Vulnerability string   // its id: a few kernel bugs are known by the surface they need
 	Source        string   // source package
 	Packages      []string // installed binary packages built from it
-	Units         []string // systemd units that run its code
+	Units         []string // systemd services that run its code
+	Loose         bool     // processes outside every service run it too
 	Kernel        bool     // it is the running kernel
+	System        bool     // it is an operating system: what is bypassed in it protects the system
 }
 
 // Cover tells what the protection in force takes away from an attacker who uses one
@@ -80,6 +83,7 @@ type covering struct {
 	component  Component
 	typings    []vuln.Typing
 	severity   severity
+	byType     bool // judge by the types alone: Table 3
 	protection host.Protection
 	now        time.Time
 	result     Coverage
@@ -106,6 +110,7 @@ func (o *outcome) names() string { return strings.Join(words(o.types), ", ") }
 // claim is the effect an outcome's controls bring about on this host.
 type claim struct {
 	effect   Effect
+	proved   Effect         // what effect would be if every control were proven
 	needs    []host.Control // behind effect, all enforced
 	missing  []host.Control // that a stronger effect would need
 	stronger Effect
@@ -121,8 +126,29 @@ func (v *covering) judge(outcomes []outcome) {
 	if len(v.protection.Contained) == 0 && slices.ContainsFunc(outcomes, func(o outcome) bool { return o.local }) {
 		v.say(CodeNothingContained)
 	}
-	effect, decided := Prevented, false
-	claims := make([]claim, len(outcomes))
+	claims, effect, decided := v.claims(outcomes)
+	if effect != None && v.inferred() {
+		v.say(CodeInferred, string(effect), string(effect.weaker()))
+		effect = effect.weaker()
+	}
+	v.result.Effect = effect
+	if decided {
+		v.stages(outcomes, claims)
+	}
+	v.result.Proven = effect != None
+	for i, o := range outcomes {
+		v.explain(o, claims[i])
+	}
+	v.result.Proven = v.result.Proven && len(v.result.Controls) > 0
+	v.controls()
+	v.limits(outcomes)
+}
+
+// claims are those of every outcome, and the weakest effect among them; decided is
+// false where nothing but stopping the service can be had.
+func (v *covering) claims(outcomes []outcome) (claims []claim, effect Effect, decided bool) {
+	effect = Prevented
+	claims = make([]claim, len(outcomes))
 	for i, o := range outcomes {
 		claims[i] = v.claim(o)
 		if o.coverCase != caseDoS {
@@ -132,18 +158,7 @@ func (v *covering) judge(outcomes []outcome) {
 	if !decided {
 		effect = None
 	}
-	if effect != None && decided && v.inferred() {
-		v.say(CodeInferred, string(effect), string(effect.weaker()))
-		effect = effect.weaker()
-	}
-	v.result.Effect = effect
-	v.result.Proven = effect != None
-	for i, o := range outcomes {
-		v.explain(o, claims[i])
-	}
-	v.result.Proven = v.result.Proven && len(v.result.Controls) > 0
-	v.controls()
-	v.limits(outcomes)
+	return claims, effect, decided
 }
 
 // inferred tells whether every harm but denial of service is a guess of low confidence.
@@ -154,7 +169,7 @@ func (v *covering) inferred() bool {
 // claim climbs down an outcome's ladder to the first rung whose controls all refuse
 // here, and one step more when one of them is not proven.
 func (v *covering) claim(o outcome) claim {
-	c := claim{effect: None}
+	c := claim{effect: None, proved: None}
 	switch {
 	case o.contained && !v.contained(), o.surfaces != nil && !v.refuses(o.surfaces), o.local && len(v.protection.Contained) == 0:
 		return c
@@ -167,7 +182,7 @@ func (v *covering) claim(o outcome) claim {
 			}
 		}
 		if len(missing) == 0 {
-			c.effect, c.needs = rung.effect, rung.needs
+			c.effect, c.proved, c.needs = rung.effect, rung.effect, rung.needs
 			break
 		}
 		if i == 0 {
@@ -185,19 +200,53 @@ func (v *covering) claim(o outcome) claim {
 	return c
 }
 
-// refuses tells whether the kernel control denies one of the surfaces a path needs:
-// without any one of them the path is closed.
+// refuses tells whether the kernel control denies one of the surfaces a path needs to
+// every contained process: without any one of them the path is closed. Who may use one of
+// them has, as a rule, what the others would only lead to – whom a policy lets change
+// nf_tables needs no user namespace for it – so what is allowed to somebody opens the path.
 func (v *covering) refuses(surfaces []string) bool {
-	return slices.ContainsFunc(surfaces, func(s string) bool { return slices.Contains(v.protection.Surfaces, s) })
+	return v.allows(surfaces) == nil && slices.ContainsFunc(surfaces, func(s string) bool { return slices.Contains(v.protection.Surfaces, s) })
 }
 
-// contained tells whether all that runs the component's code runs contained.
-func (v *covering) contained() bool {
-	in := v.protection.Contained
-	if slices.ContainsFunc(v.component.Packages, func(p string) bool { return slices.Contains(in, p) }) {
-		return true
+// allows are those of the surfaces a path needs that somebody contained may use here.
+func (v *covering) allows(surfaces []string) (out []host.AllowedSurface) {
+	for _, a := range v.protection.Allowed {
+		if slices.Contains(surfaces, a.Surface) {
+			out = append(out, a)
+		}
 	}
-	return len(v.component.Units) > 0 && len(v.uncontained()) == 0
+	return out
+}
+
+// contained tells whether all that runs the component's code runs contained. A package
+// is named for its programs' processes, and its libraries are in others'; so where
+// units are named of those that run it, every one of them has to be, and the package
+// answers only for processes outside units and for those nobody has seen.
+func (v *covering) contained() bool {
+	if len(v.partly()) > 0 {
+		return false
+	}
+	packaged := slices.ContainsFunc(v.component.Packages, func(p string) bool { return slices.Contains(v.protection.Contained, p) })
+	switch out := len(v.uncontained()); {
+	case out == 0 && len(v.component.Units) > 0:
+		return packaged || !v.component.Loose
+	case out == 0, !slices.ContainsFunc(v.protection.Contained, isService): // nobody names units
+		return packaged
+	}
+	return false
+}
+
+func isService(name string) bool { return strings.HasSuffix(name, ".service") }
+
+// partly are the units and packages of the component that run contained in part.
+func (v *covering) partly() []host.PartlyContained {
+	var out []host.PartlyContained
+	for _, p := range v.protection.Partly {
+		if slices.Contains(v.component.Units, p.Name) || slices.Contains(v.component.Packages, p.Name) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // uncontained are the units that run the component outside containment.
@@ -205,12 +254,22 @@ func (v *covering) uncontained() []string {
 	return slices.DeleteFunc(slices.Clone(v.component.Units), func(u string) bool { return slices.Contains(v.protection.Contained, u) })
 }
 
+// sayNotContained names what is outside: units, and of those that are contained in part
+// the programs.
 func (v *covering) sayNotContained() {
-	if out := v.uncontained(); len(out) > 0 && len(out) < len(v.component.Units) {
-		v.say(CodePartlyContained, strings.Join(out, ", "))
+	out, partly := v.uncontained(), v.partly()
+	if len(partly) == 0 && len(out) == len(v.component.Units) {
+		v.say(CodeNotContained, v.component.Source)
 		return
 	}
-	v.say(CodeNotContained, v.component.Source)
+	var outside []string
+	for _, p := range partly {
+		out = slices.DeleteFunc(out, func(unit string) bool { return unit == p.Name })
+		for _, program := range p.Outside {
+			outside = append(outside, p.Name+": "+program)
+		}
+	}
+	v.say(CodePartlyContained, strings.Join(append(outside, out...), ", "))
 }
 
 // explain says how one outcome came to its effect.
@@ -220,6 +279,9 @@ func (v *covering) explain(o outcome, c claim) {
 		args = append(args, strings.Join(o.surfaces, ", "), o.source)
 	}
 	v.say(o.code, args...)
+	for _, a := range v.allows(o.surfaces) {
+		v.say(CodeSurfaceAllowed, a.Surface, strings.Join(a.To, ", "))
+	}
 	if c.missing != nil {
 		v.say(CodeMissing, strings.Join(words(c.missing), ", "), string(c.stronger))
 	}

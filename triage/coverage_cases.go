@@ -150,6 +150,9 @@ func (v *covering) outcome(t vuln.Type) outcome {
 	if v.component.Kernel {
 		return v.kernelOutcome(t)
 	}
+	if v.byType {
+		return outcome{coverCase: v.typeCase(t)}
+	}
 	if v.throughSetuid() && t != vuln.XSS && t != vuln.CSRF && t != vuln.Splitting {
 		return outcome{coverCase: caseSetuid}
 	}
@@ -171,7 +174,7 @@ func (v *covering) serviceCase(t vuln.Type) *coverCase {
 	case vuln.Info:
 		return v.disclosureCase()
 	case vuln.Bypass:
-		if osProtections[v.component.Source] {
+		if v.component.System || osProtections[v.component.Source] {
 			return caseBypassOS
 		}
 		return caseBypassApp

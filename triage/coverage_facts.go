@@ -38,14 +38,14 @@ type kernelPath struct {
 // kernelPaths lists kernel bugs whose way there is public. A bug that is not here is
 // taken as reachable: an unknown path is no protection.
 var kernelPaths = map[string]kernelPath{
-	"CVE-2016-8655":    {[]string{"userns"}, "oss-security 2016-12-06: AF_PACKET needs CAP_NET_RAW, had in a user namespace"},
-	"CVE-2017-7308":    {[]string{"userns"}, "Project Zero blog 2017-05: AF_PACKET needs CAP_NET_RAW, had in a user namespace"},
+	"CVE-2016-8655":    {[]string{"af_packet", "userns"}, "oss-security 2016-12-06: AF_PACKET needs CAP_NET_RAW, had in a user namespace"},
+	"CVE-2017-7308":    {[]string{"af_packet", "userns"}, "Project Zero blog 2017-05: AF_PACKET needs CAP_NET_RAW, had in a user namespace"},
 	"CVE-2017-1000112": {[]string{"userns"}, "oss-security 2017-08-13: needs CAP_NET_ADMIN, had in a user namespace"},
 	"CVE-2017-6074":    {[]string{"module-autoload"}, "oss-security 2017-02-22: the dccp module is loaded on demand"},
 	"CVE-2017-16995":   {[]string{"bpf"}, "kernel commit 95a762e2c8c9: unprivileged bpf()"},
 	"CVE-2019-15666":   {[]string{"xfrm", "userns"}, "USN-4094-1: xfrm policy, needs CAP_NET_ADMIN"},
 	"CVE-2020-8835":    {[]string{"bpf"}, "ZDI-20-350: unprivileged bpf()"},
-	"CVE-2020-14386":   {[]string{"userns"}, "oss-security 2020-09-03: AF_PACKET needs CAP_NET_RAW"},
+	"CVE-2020-14386":   {[]string{"af_packet", "userns"}, "oss-security 2020-09-03: AF_PACKET needs CAP_NET_RAW"},
 	"CVE-2021-3490":    {[]string{"bpf"}, "ZDI-21-606: unprivileged bpf()"},
 	"CVE-2021-3493":    {[]string{"userns"}, "USN-4917-1: overlayfs mounted in a user namespace"},
 	"CVE-2021-22555":   {[]string{"userns"}, "Google security research 2021-07: x_tables needs CAP_NET_ADMIN"},

@@ -149,6 +149,20 @@ func TestKernelSurfaceHoldsOnlyWhereItIsRefused(t *testing.T) {
 			t.Errorf("%s with user namespaces allowed: %s", id, got.Effect)
 		}
 	}
+	// nf_tables itself is no need of whoever has the capability for it in the host.
+	c := Component{Vulnerability: "CVE-2024-1086", Source: "linux", Kernel: true}
+	p := guarded("openvpn@a.service")
+	p.Surfaces = []string{"userns", "bpf"}
+	p.Allowed = []host.AllowedSurface{{Surface: "xfrm", To: []string{"wg.service"}}, {Surface: "nf_tables", To: []string{"openvpn@.service", "/usr/sbin/dhclient"}}}
+	got := Cover(c, typed("priv"), vector(localAll), p, morning)
+	i := slices.IndexFunc(got.Reasons, func(r Reason) bool { return r.Code == CodeSurfaceAllowed })
+	if got.Effect != None || i < 0 || !slices.Equal(got.Reasons[i].Args, []string{"nf_tables", "openvpn@.service, /usr/sbin/dhclient"}) {
+		t.Errorf("with nf_tables allowed to a tunnel: %s %v", got.Effect, got.Reasons)
+	}
+	c.Vulnerability = "CVE-2023-2640"
+	if got := Cover(c, typed("priv"), vector(localAll), p, morning); got.Effect != Prevented || strings.Contains(codesOf(got.Reasons), CodeSurfaceAllowed) {
+		t.Errorf("a way that needs nothing of it: %s %v", got.Effect, got.Reasons)
+	}
 	unknown := Component{Vulnerability: "CVE-2099-1", Source: "linux", Kernel: true}
 	if got := Cover(unknown, typed("priv"), vector(localAll), guarded("nginx"), morning); got.Effect != None || !strings.Contains(codesOf(got.Reasons), CodeKernelLocal) {
 		t.Errorf("a kernel bug of unknown path: %s %v", got.Effect, got.Reasons)
@@ -238,6 +252,41 @@ func TestALibraryIsContainedOnlyWhereEveryUnitThatRunsItIs(t *testing.T) {
 	c.Units = nil
 	if got = Cover(c, typed("exec"), vector(remoteAll), guarded("nginx.service"), morning); got.Effect != None {
 		t.Errorf("nothing runs it: %s", got.Effect)
+	}
+}
+
+func TestWhatIsContainedInPartIsNotAndSaysWhichProgramsAreNot(t *testing.T) {
+	p := guarded("b.service", "nginx")
+	p.Partly = []host.PartlyContained{{Name: "a.service", Outside: []string{"/usr/bin/helper", "/usr/sbin/a"}}, {Name: "python3", Outside: []string{"/usr/bin/python3.11"}}}
+	for _, c := range []struct {
+		name      string
+		component Component
+		want      string // argument of the reason; "": it is contained
+	}{
+		{"its only service", Component{Source: "a", Units: []string{"a.service"}}, "a.service: /usr/bin/helper, a.service: /usr/sbin/a"},
+		{"its only service, though its package is named", Component{Source: "nginx", Packages: []string{"nginx"}, Units: []string{"a.service"}}, "a.service: /usr/bin/helper, a.service: /usr/sbin/a"},
+		{"one of two services", Component{Source: "a", Units: []string{"a.service", "b.service"}}, "a.service: /usr/bin/helper, a.service: /usr/sbin/a"},
+		{"and another that nobody contains", Component{Source: "a", Units: []string{"a.service", "c.service"}}, "a.service: /usr/bin/helper, a.service: /usr/sbin/a, c.service"},
+		{"its package", Component{Source: "python3.11", Packages: []string{"python3"}}, "python3: /usr/bin/python3.11"},
+		{"its package, beside a service that is", Component{Source: "python3.11", Packages: []string{"python3"}, Units: []string{"b.service"}}, "python3: /usr/bin/python3.11"},
+		{"neither", Component{Source: "b", Packages: []string{"b"}, Units: []string{"b.service"}}, ""},
+	} {
+		got := Cover(c.component, typed("exec"), vector(remoteAll), p, morning)
+		said := ""
+		if r := got.Reasons[0]; r.Code == CodePartlyContained {
+			said = r.Args[0]
+		}
+		if said != c.want || (got.Effect == None) != (c.want != "") {
+			t.Errorf("%s: %s, said %q, want %q: %v", c.name, got.Effect, said, c.want, got.Reasons)
+		}
+	}
+}
+
+// A package is named by its programs; a service that has its library loaded is another.
+func TestAPackageWhoseProgramRunsContainedDoesNotAnswerForServicesThatDoNot(t *testing.T) {
+	c := Component{Source: "openssl", Packages: []string{"libssl3", "openssl"}, Units: []string{"backup.service"}}
+	if got := Cover(c, typed("exec"), vector(remoteAll), guarded("openssl", "nginx.service"), morning); got.Effect != None || got.Reasons[0].Code != CodeNotContained {
+		t.Errorf("%s %v", got.Effect, got.Reasons)
 	}
 }
 
@@ -367,6 +416,7 @@ func TestEveryReasonHasATemplateForItsArguments(t *testing.T) {
 	}
 	gappy := changed(guarded(running...), func(s *host.ControlStatus) { s.Gaps = []string{"one"} })
 	gappy.WX = []string{"nginx"}
+	gappy.Allowed = []host.AllowedSurface{{Surface: "nf_tables", To: []string{"wg.service"}}}
 	protections := []host.Protection{gappy, guarded("nginx"), guarded(), changed(gappy, unproven), changed(gappy, observing), changed(gappy, observing, host.Write), {}}
 	for _, c := range reference {
 		c.component.Vulnerability = c.id

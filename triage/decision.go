@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/internal/nearest"
 	"github.com/kannuki/kannuki/vuln"
 )
@@ -263,6 +264,12 @@ func (in GuardInputs) interval() time.Duration {
 // stale: a report from the future by more than an interval counts no more than an old one.
 func (in GuardInputs) stale() bool {
 	return in.Reported.IsZero() || in.Now.Sub(in.Reported).Abs() > in.interval()
+}
+
+// Stale tells whether a protection no longer counts at now, for nobody has confirmed it
+// within a reporting interval. Where there was never a guard nothing is stale.
+func Stale(p host.Protection, now time.Time) bool {
+	return len(p.Controls) > 0 && GuardInputs{Reported: p.Reported, Now: now}.stale()
 }
 
 func lastReport(at time.Time) string {

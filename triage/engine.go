@@ -3,6 +3,7 @@ package triage
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,8 +23,11 @@ type Engine struct {
 	units map[string]*unit
 	// loaded are the ecosystems the records hold statements about.
 	loaded map[string]bool
-	// protections numbers the distinct protections met: short keys for situations.
-	protections map[string]int
+	// protections numbers the distinct protections met, by the sum of their text: short
+	// keys for situations.
+	protections map[[sha256.Size]byte]int
+	// lone are the groups of the last host judged, where it was the first with its protection.
+	lone []place
 	// hosts counts the hosts judged: see described.
 	hosts   uint32
 	scratch scratch
@@ -44,7 +48,7 @@ func NewEngine(ctx context.Context, records Records, table *Table, now time.Time
 		return nil, fmt.Errorf("triage: %w", err)
 	}
 	return &Engine{table: table, now: now, shelf: newShelf(records), units: map[string]*unit{}, loaded: loaded,
-		protections: map[string]int{}}, nil
+		protections: map[[sha256.Size]byte]int{}}, nil
 }
 
 // Verdict is what the engine says of one host. Findings are shared between hosts in
@@ -73,6 +77,7 @@ type situation struct {
 	importance string
 	protection int    // which host.Protection, as Engine.protections numbers them
 	running    string // systemd units that run the component, space-separated
+	loose      bool   // processes outside every unit run it too
 }
 
 // Judge gives the verdict on one host under a protection.
@@ -85,21 +90,40 @@ func (e *Engine) Judge(ctx context.Context, inv *host.Inventory, p host.Protecti
 	return j.verdict, nil
 }
 
-// number gives equal protections one number.
-func (e *Engine) number(p host.Protection) (int, error) {
+// forget drops what was kept for a protection that only one host had: a drill gives
+// every host proofs of its own, and a fleet must not grow by what nobody shares.
+func (e *Engine) forget(protected int) {
+	if len(e.lone) > 0 && e.lone[0].in.protection != protected {
+		for _, l := range e.lone {
+			delete(l.unit.groups, l.in)
+		}
+	}
+	e.lone = e.lone[:0]
+}
+
+// place is where a group is kept.
+type place struct {
+	unit *unit
+	in   situation
+}
+
+// number gives equal protections one number, and tells whether it was met before or is
+// that of hosts without a guard.
+func (e *Engine) number(p host.Protection) (n int, shared bool, err error) {
 	if rails := (GuardInputs{Reported: p.Reported, Now: e.now}); !rails.stale() {
 		p.Reported = e.now // every host reports at a moment of its own; only staleness is said
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	n, ok := e.protections[string(text)]
-	if !ok {
+	sum := sha256.Sum256(text)
+	n, met := e.protections[sum]
+	if !met {
 		n = len(e.protections)
-		e.protections[string(text)] = n
+		e.protections[sum] = n
 	}
-	return n, nil
+	return n, met || len(p.Controls) == 0, nil
 }
 
 // judging is the work on one host.
@@ -107,7 +131,8 @@ type judging struct {
 	engine     *Engine
 	inv        *host.Inventory
 	protection host.Protection
-	protected  int // number of protection
+	protected  int  // number of protection
+	shared     bool // another host had the same before
 	reach      reach
 	verdict    Verdict
 	tally      tally
@@ -115,9 +140,10 @@ type judging struct {
 
 func (j *judging) run(ctx context.Context) error {
 	var err error
-	if j.protected, err = j.engine.number(j.protection); err != nil {
+	if j.protected, j.shared, err = j.engine.number(j.protection); err != nil {
 		return fmt.Errorf("triage: protection of %s: %w", j.inv.Host.Name, err)
 	}
+	j.engine.forget(j.protected)
 	j.reach = reachOf(j.inv)
 	ecosystems := Ecosystems(j.inv.Host.OS)
 	j.coverageOfFeeds(ecosystems)
@@ -256,7 +282,7 @@ func (j *judging) situation(u *unit, role kernelRole) situation {
 	default:
 		s.exposure = j.reach.of(u)
 		if len(j.protection.Contained) > 0 {
-			s.running = strings.Join(j.reach.running(u), " ")
+			s.running, s.loose = strings.Join(j.reach.running(u), " "), j.reach.outside(u)
 		}
 	}
 	return s
@@ -276,6 +302,9 @@ func (j *judging) add(u *unit, hits []hit, s situation) {
 		}
 		if s.process == "" { // process ids are this host's own
 			u.groups[s] = g
+			if !j.shared {
+				j.engine.lone = append(j.engine.lone, place{u, s})
+			}
 		}
 	}
 	j.verdict.Findings = append(j.verdict.Findings, g.findings...)
@@ -313,8 +342,17 @@ func (j *judging) coverageOfFeeds(ecosystems []string) {
 		}
 	}
 	for _, u := range j.inv.Unread {
-		j.skip(u.What, "", CodeSkipUnread, u.What, u.Why)
+		j.skip(u.What, "", CodeSkipUnread, unreadArgs(u)...)
 	}
+}
+
+// unreadArgs are the arguments of CodeSkipUnread.
+func unreadArgs(u host.Unread) []string {
+	args := []string{u.What, u.Why}
+	if u.Code == "" {
+		return args
+	}
+	return append(append(args, u.Code), u.Args...)
 }
 
 // Scan gives the verdict on one host with its dates, most urgent first. first is when

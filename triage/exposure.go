@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kannuki/kannuki/host"
 )
@@ -59,13 +60,14 @@ type reach struct {
 	known    bool
 	packages map[string]exposure
 	host     exposure
-	units    map[string][]string // package → systemd units and process names that run it
+	units    map[string][]string // package → systemd services that run it
+	loose    map[string]bool     // packages that processes outside every service run
 }
 
 // reachOf reads a host's processes. A package is as exposed as the processes that
 // run its program or have its libraries mapped.
 func reachOf(inv *host.Inventory) reach {
-	r := reach{known: inv.Processes != nil, packages: map[string]exposure{}, units: map[string][]string{}}
+	r := reach{known: inv.Processes != nil, packages: map[string]exposure{}, units: map[string][]string{}, loose: map[string]bool{}}
 	if !r.known {
 		return r
 	}
@@ -99,7 +101,10 @@ func (r *reach) note(name, unit string, x exposure) {
 		return
 	}
 	r.packages[name] = r.packages[name].wider(x)
-	if unit != "" && !slices.Contains(r.units[name], unit) {
+	switch {
+	case !strings.HasSuffix(unit, ".service"): // scopes are sessions and containers: nobody names them
+		r.loose[name] = true
+	case !slices.Contains(r.units[name], unit):
 		r.units[name] = append(r.units[name], unit)
 	}
 }
@@ -126,6 +131,11 @@ func (r reach) running(u *unit) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// outside tells whether processes outside every service run code of u.
+func (r reach) outside(u *unit) bool {
+	return slices.ContainsFunc(u.binaries, func(b binary) bool { return r.loose[b.name] })
 }
 
 func netAddress(l host.Listener) string {

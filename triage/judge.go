@@ -32,13 +32,13 @@ func (e *Engine) judge(u *unit, h *hit, s situation, p host.Protection) *Finding
 	f.Reasons = append(f.Reasons, why, reached)
 	f.Exploitation, f.Exposure = cmp.Or(in.Exploitation, NotExploited), cmp.Or(in.Exposure, Open)
 	f.Automatable, f.Impact = in.Automatable, in.Impact
-	e.decide(f, in, s, d, p)
+	e.decide(f, in, componentOf(u, f, s), d, p)
 	return f
 }
 
 // decide fills coverage and decision.
-func (e *Engine) decide(f *Finding, in Inputs, s situation, d *Digest, p host.Protection) {
-	cov := Cover(componentOf(f, s), d.Typings, d.Severity, p, e.now)
+func (e *Engine) decide(f *Finding, in Inputs, c Component, d *Digest, p host.Protection) {
+	cov := Cover(c, d.Typings, d.Severity, p, e.now)
 	f.Reasons = append(f.Reasons, cov.Reasons...)
 	rails := GuardInputs{Inputs: in, Typings: d.Typings, Reported: p.Reported, Now: e.now}
 	guarded, _ := e.table.Guarded(e.table.Decide(in), cov, rails)
@@ -145,7 +145,7 @@ func typeReasons(typings []vuln.Typing) []Reason {
 	return out
 }
 
-func componentOf(f *Finding, s situation) Component {
-	return Component{Vulnerability: f.ID, Source: f.SourcePackage, Packages: f.Packages,
-		Units: strings.Fields(s.running), Kernel: s.role == runningKernel}
+func componentOf(u *unit, f *Finding, s situation) Component {
+	return Component{Vulnerability: f.ID, Source: f.SourcePackage, Packages: f.Packages, Units: strings.Fields(s.running), Loose: s.loose,
+		Kernel: s.role == runningKernel, System: u.kind == "windows"}
 }

@@ -23,13 +23,13 @@ type statement struct {
 type shelf struct {
 	records    Records
 	byName     map[string]map[string][]*statement // by ecosystem and package name
-	listings   map[string][]Listing               // by vendor's product name
+	listings   map[string]*servicing              // by vendor's product name
 	configured map[string][]vuln.Record           // by CPE product
 	digests    map[string]*described
 }
 
 func newShelf(records Records) *shelf {
-	return &shelf{records: records, byName: map[string]map[string][]*statement{}, listings: map[string][]Listing{},
+	return &shelf{records: records, byName: map[string]map[string][]*statement{}, listings: map[string]*servicing{},
 		configured: map[string][]vuln.Record{}, digests: map[string]*described{}}
 }
 

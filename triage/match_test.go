@@ -285,7 +285,7 @@ func TestWindowsUpdatesAreFollowedThroughSupersedence(t *testing.T) {
 	}{
 		{"nothing installed", windows("10.0.17763.1"), []string{"CVE-1", "CVE-2", "CVE-3", "CVE-4"}},
 		{"the first update alone", windows("10.0.17763.1", "100"), []string{"CVE-2", "CVE-3", "CVE-4"}},
-		{"a later update stands for those it supersedes, step by step", windows("10.0.17763.1", "300"), []string{"CVE-4"}},
+		{"a later update stands for those it supersedes, step by step", windows("10.0.17763", "300"), []string{"CVE-4"}},
 		{"the build is enough where the KB is not listed", windows("10.0.17763.400"), []string{"CVE-1", "CVE-2"}},
 		{"an unrelated update helps nothing", windows("10.0.17763.1", "777"), []string{"CVE-1", "CVE-2", "CVE-3", "CVE-4"}},
 	} {

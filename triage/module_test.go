@@ -1,16 +1,9 @@
 package triage
 
 import (
-	"archive/tar"
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/kannuki/kannuki/feed/redhat"
 	"github.com/kannuki/kannuki/host"
@@ -121,23 +114,8 @@ func TestModulesOfRealRecordsCompare(t *testing.T) {
 }
 
 // realModules are the real Red Hat records that speak about a module.
-func realModules(t *testing.T) []vuln.Record {
+func realModules(t *testing.T) (out []vuln.Record) {
 	t.Helper()
-	paths, _ := filepath.Glob(filepath.Join(realdata.Path(t, "redhat"), "*.tar.zst"))
-	if len(paths) == 0 {
-		t.Skip("SKIPPED: no Red Hat archive in the real data")
-	}
-	f, err := os.Open(paths[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderMaxWindow(1<<27))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	var out []vuln.Record
 	keep := func(r vuln.Record) error {
 		if slices.ContainsFunc(r.Affected, func(a vuln.Affected) bool { return a.Module != "" }) {
 			out = append(out, r)
@@ -145,18 +123,13 @@ func realModules(t *testing.T) []vuln.Record {
 		return nil
 	}
 	refuse := func(int64, string, string) error { return nil }
-	for files := tar.NewReader(z); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return out
+	for name, file := range realdata.Members(t, "redhat/redhat-securitydata-cve-2024-10-10.tar.zst") {
+		if !strings.HasSuffix(name, ".json") {
+			continue
 		}
-		if err != nil {
+		if err := redhat.Decode(file, keep, refuse); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(h.Name, ".json") {
-			if err := redhat.Decode(files, keep, refuse); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
+	return out
 }

@@ -24,7 +24,7 @@ const (
 	CodeNotContained     = "coverage.not-contained"     // runs under nobody's containment: component
 	CodeNothingContained = "coverage.nothing-contained" // nothing here runs contained, so a local attacker is a logged-in user
 	CodeInferred         = "coverage.inferred"          // all types are guesses: one step weaker: from, to
-	CodePartlyContained  = "coverage.partly-contained"  // some of what runs it is not contained: units
+	CodePartlyContained  = "coverage.partly-contained"  // some of what runs it is not contained: units, "unit: program"
 )
 
 // Codes of coverage: the case of the baseline table. All have: types, effect.
@@ -57,12 +57,21 @@ const (
 
 // Codes of coverage: what stands behind an effect.
 const (
-	CodeControl    = "coverage.control"     // a proven control: control, time of the drill, steps
-	CodeUnproven   = "coverage.unproven"    // one step weaker: controls without proof, from, to
-	CodeMissing    = "coverage.missing"     // not enforced: controls, the effect they would bring
-	CodeGap        = "coverage.gap"         // a control cannot do something here: control, gap
-	CodeInsideExec = "coverage.inside-exec" // other types give no more than code in the process: types
-	CodeWX         = "coverage.w-xor-x"     // writable memory may not become code: component
+	CodeControl        = "coverage.control"         // a proven control: control, time of the drill, steps
+	CodeUnproven       = "coverage.unproven"        // one step weaker: controls without proof, from, to
+	CodeMissing        = "coverage.missing"         // not enforced: controls, the effect they would bring
+	CodeGap            = "coverage.gap"             // a control cannot do something here: control, gap
+	CodeSurfaceAllowed = "coverage.surface-allowed" // a surface that is needed is allowed to some who run contained: surface, lineages
+	CodeInsideExec     = "coverage.inside-exec"     // other types give no more than code in the process: types
+	CodeWX             = "coverage.w-xor-x"         // writable memory may not become code: component
+)
+
+// Codes of a protection that has become weaker: why findings return.
+const (
+	CodeReturnControl   = "return.control"   // refuses no more: control
+	CodeReturnProof     = "return.proof"     // no drill stands behind it any more: control
+	CodeReturnContained = "return.contained" // no longer contained: services and packages
+	CodeReturnSurface   = "return.surface"   // no longer refused: surfaces
 )
 
 // Codes of limits, printed wherever coverage is, and of advice.
@@ -118,12 +127,18 @@ var ReasonCodes = map[string]string{
 	CodeKernelPageCache: "{0} in the kernel ({1}): it writes files through the page cache, past every hook",
 	CodeKernelOther:     "{0} in the kernel ({1})",
 
-	CodeControl:    "{0} refuses; proven by a drill at {1} ({2} steps)",
-	CodeUnproven:   "unproven: no drill in force stands behind {0}, so {1} counts as {2}",
-	CodeMissing:    "not enforced here: {0}; with it: {1}",
-	CodeGap:        "{0} has a gap here: {1}",
-	CodeInsideExec: "{0} give an attacker no more than code in the process would",
-	CodeWX:         "{0} may not make writable memory executable",
+	CodeControl:        "{0} refuses; proven by a drill at {1} ({2} steps)",
+	CodeUnproven:       "unproven: no drill in force stands behind {0}, so {1} counts as {2}",
+	CodeMissing:        "not enforced here: {0}; with it: {1}",
+	CodeGap:            "{0} has a gap here: {1}",
+	CodeSurfaceAllowed: "the policy allows {0} to what runs contained here: {1}",
+	CodeInsideExec:     "{0} give an attacker no more than code in the process would",
+	CodeWX:             "{0} may not make writable memory executable",
+
+	CodeReturnControl:   "{0} refuses no more",
+	CodeReturnProof:     "no drill in force stands behind {0} any more",
+	CodeReturnContained: "no longer contained: {0}",
+	CodeReturnSurface:   "no longer refused: {0}",
 
 	CodeLimitDaemons:   "requests to other daemons (D-Bus, container sockets, cron spools) leave the process tree",
 	CodeLimitPageCache: "bugs in the page cache write files without a hook",

@@ -16,7 +16,7 @@ const (
 	CodeSkipSystem    = "skip.system"      // system
 	CodeSkipFeed      = "skip.feed"        // ecosystem
 	CodeSkipEnded     = "skip.ended"       // system, last day of support
-	CodeSkipUnread    = "skip.unread"      // what, why
+	CodeSkipUnread    = "skip.unread"      // what, why; where there is one why's code (host.FaultCodes), and its arguments
 	CodeSkipReplaced  = "skip.replaced"    // process, file, package
 	CodeSkipProduct   = "skip.product"     // product
 	CodeSkipComponent = "skip.component"   // component

@@ -42,4 +42,4 @@ type Listing struct {
 
 // RulesVersion is raised whenever DigestOf would give another digest for the same
 // records, so that the store computes its digests again.
-const RulesVersion = 1
+const RulesVersion = 2

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kannuki/kannuki/triage/classify"
 	"github.com/kannuki/kannuki/vuln"
 )
 
@@ -27,13 +28,36 @@ type TypeQuestion struct {
 // nor does an advisory without a CVE id. The caller brings vulnerabilities with their Records;
 // those of other sources and products are passed over, so bringing too many is safe.
 func BuildTypeTable(q TypeQuestion, vulns iter.Seq[vuln.Vulnerability]) (TypeTable, error) {
+	rows := map[int]*TypeRow{}
+	err := q.each(vulns, func(c counted) {
+		if rows[c.year] == nil {
+			rows[c.year] = newTypeRow(c.year)
+		}
+		rows[c.year].count(classifyBy(q.Rules, c.input))
+	})
+	if err != nil {
+		return TypeTable{}, err
+	}
+	t := TypeTable{Product: q.Product, Rules: q.Rules, Source: q.Source, Until: q.Until}
+	t.Rows = everyYear(rows, q.From, q.To, newTypeRow)
+	return t, nil
+}
+
+// counted is a vulnerability that counts for a question.
+type counted struct {
+	*vuln.Vulnerability
+	year  int
+	input classify.Input
+}
+
+// each calls count with every vulnerability that counts, once.
+func (q TypeQuestion) each(vulns iter.Seq[vuln.Vulnerability], count func(counted)) error {
 	if q.Rules != CVEDetailsRules && q.Rules != FullRules {
-		return TypeTable{}, fmt.Errorf("triage: unknown typing rules %q: use %q or %q", q.Rules, CVEDetailsRules, FullRules)
+		return fmt.Errorf("triage: unknown typing rules %q: use %q or %q", q.Rules, CVEDetailsRules, FullRules)
 	}
 	if q.From != 0 && q.To != 0 && q.From > q.To {
-		return TypeTable{}, fmt.Errorf("triage: the years of the table run backwards: %d to %d", q.From, q.To)
+		return fmt.Errorf("triage: the years of the table run backwards: %d to %d", q.From, q.To)
 	}
-	rows := map[int]*TypeRow{}
 	seen := map[string]bool{}
 	product := parseProduct(q.Product)
 	for v := range vulns {
@@ -54,14 +78,9 @@ func BuildTypeTable(q TypeQuestion, vulns iter.Seq[vuln.Vulnerability]) (TypeTab
 		}
 		seen[v.ID] = true
 		in.Impacts = product.impacts(v.Records, q.Source)
-		if rows[year] == nil {
-			rows[year] = newTypeRow(year)
-		}
-		rows[year].count(classifyBy(q.Rules, in))
+		count(counted{&v, year, in})
 	}
-	t := TypeTable{Product: q.Product, Rules: q.Rules, Source: q.Source, Until: q.Until}
-	t.Rows = everyYear(rows, q.From, q.To)
-	return t, nil
+	return nil
 }
 
 func newTypeRow(year int) *TypeRow {
@@ -85,19 +104,19 @@ func (r *TypeRow) count(typings []vuln.Typing) {
 
 // everyYear sorts the rows and fills the years between, so that a year without
 // vulnerabilities is seen to have none.
-func everyYear(rows map[int]*TypeRow, from, to int) []TypeRow {
+func everyYear[R any](rows map[int]*R, from, to int, empty func(year int) *R) []R {
 	for year := range rows {
 		from = cmp.Or(from, year)
 		to = cmp.Or(to, year)
 		from, to = min(from, year), max(to, year)
 	}
-	out := []TypeRow{}
+	out := []R{}
 	if from == 0 || to == 0 {
 		return out
 	}
 	for year := from; year <= to; year++ {
 		if rows[year] == nil {
-			rows[year] = newTypeRow(year)
+			rows[year] = empty(year)
 		}
 		out = append(out, *rows[year])
 	}

@@ -1,73 +1,35 @@
 package triage_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/kannuki/kannuki/internal/realdata"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
 )
 
-// The readers here are small ones of the test's own, so that the counts are
-// independent of package feed.
-
-type item11 struct {
-	CVE struct {
-		Meta struct {
-			ID string `json:"ID"`
-		} `json:"CVE_data_meta"`
-		Description struct {
-			Data []struct{ Lang, Value string } `json:"description_data"`
-		}
-		ProblemType struct {
-			Data []struct {
-				Description []struct{ Value string }
-			} `json:"problemtype_data"`
-		} `json:"problemtype"`
-	}
-	Configurations struct{ Nodes []node11 }
-	Impact         struct {
-		V3 struct {
-			CVSS struct{ VectorString string } `json:"cvssV3"`
-		} `json:"baseMetricV3"`
-		V2 struct {
-			CVSS struct{ VectorString string } `json:"cvssV2"`
-		} `json:"baseMetricV2"`
-	}
-	PublishedDate string
-}
-
-type node11 struct {
-	Children []node11
-	Match    []struct {
-		Vulnerable bool
-		CPE        string `json:"cpe23Uri"`
-	} `json:"cpe_match"`
-}
-
-func (n *node11) matches(yield func(cpe string, vulnerable bool)) {
+// cpes are the names a node and those below it are about.
+func cpes(n realdata.NVD11Node) (out []vuln.CPEMatch) {
 	for _, m := range n.Match {
-		yield(m.CPE, m.Vulnerable)
+		out = append(out, vuln.CPEMatch{CPE: m.CPE, Vulnerable: m.Vulnerable})
 	}
-	for i := range n.Children {
-		n.Children[i].matches(yield)
+	for _, child := range n.Children {
+		out = append(out, cpes(child)...)
 	}
+	return out
 }
 
-func (it *item11) vulnerability(t testing.TB) vuln.Vulnerability {
+func vulnerability(t testing.TB, it *realdata.NVD11Item) vuln.Vulnerability {
 	published, err := time.Parse("2006-01-02T15:04Z", it.PublishedDate)
 	if err != nil {
 		t.Fatal(err)
@@ -76,49 +38,23 @@ func (it *item11) vulnerability(t testing.TB) vuln.Vulnerability {
 	for _, d := range it.CVE.Description.Data {
 		r.Texts = append(r.Texts, vuln.Text{Lang: d.Lang, Details: d.Value})
 	}
-	for _, p := range it.CVE.ProblemType.Data {
-		for _, d := range p.Description {
-			r.Weaknesses = append(r.Weaknesses, vuln.Weakness{CWE: d.Value, Source: "nvd"})
-		}
+	for _, cwe := range it.Weaknesses() {
+		r.Weaknesses = append(r.Weaknesses, vuln.Weakness{CWE: cwe, Source: "nvd"})
 	}
-	for _, v := range []string{it.Impact.V3.CVSS.VectorString, it.Impact.V2.CVSS.VectorString} {
-		if v != "" {
-			r.Severities = append(r.Severities, vuln.Severity{Source: "nvd", Vector: v})
-		}
+	for _, v := range it.Vectors() {
+		r.Severities = append(r.Severities, vuln.Severity{Source: "nvd", Vector: v})
 	}
-	for i := range it.Configurations.Nodes {
-		var node vuln.Node
-		it.Configurations.Nodes[i].matches(func(cpe string, vulnerable bool) {
-			node.Matches = append(node.Matches, vuln.CPEMatch{CPE: cpe, Vulnerable: vulnerable})
-		})
-		r.Configurations = append(r.Configurations, vuln.Configuration{Nodes: []vuln.Node{node}})
+	for _, n := range it.Configurations.Nodes {
+		r.Configurations = append(r.Configurations, vuln.Configuration{Nodes: []vuln.Node{{Matches: cpes(n)}}})
 	}
 	return vuln.Vulnerability{ID: r.ID, Records: []vuln.Record{r}}
 }
 
 // realNVD reads all records with identifiers of 2017 to 2019: what was published
 // in 2018 and 2019 carries older identifiers too.
-func realNVD(t testing.TB) []vuln.Vulnerability {
-	var out []vuln.Vulnerability
-	for _, year := range []string{"2017", "2018", "2019"} {
-		f, err := os.Open(realdata.Path(t, "nvd/nvdcve-1.1-"+year+".json.gz"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var feed struct {
-			Items []item11 `json:"CVE_Items"`
-		}
-		if err := json.NewDecoder(z).Decode(&feed); err != nil {
-			t.Fatal(err)
-		}
-		for i := range feed.Items {
-			out = append(out, feed.Items[i].vulnerability(t))
-		}
+func realNVD(t testing.TB) (out []vuln.Vulnerability) {
+	for item := range realdata.NVD11(t, "2017", "2018", "2019") {
+		out = append(out, vulnerability(t, item))
 	}
 	return out
 }
@@ -216,7 +152,7 @@ func TestRealCoverageSharesOfServer2019(t *testing.T) {
 		100*float64(full)/float64(distinct), 100*float64(fullWith["high"])/float64(distinct), untyped, distinct)
 }
 
-// cvrf is what the test reads of an MSRC document.
+// cvrf is what the test reads of an MSRC document, apart from package feed as NVD's.
 type cvrf struct {
 	Products []struct {
 		ID   string `xml:"ProductID,attr"`
@@ -278,25 +214,14 @@ func (doc *cvrf) vulnerabilities(t testing.TB, yield func(vuln.Vulnerability)) {
 	}
 }
 
-func realMSRC(t testing.TB, year string) []vuln.Vulnerability {
-	files, err := filepath.Glob(filepath.Join(realdata.Dir(t), "msrc-cvrf", year+"-*.xml.zst"))
+func realMSRC(t testing.TB, year string) (out []vuln.Vulnerability) {
+	files, err := fs.Glob(os.DirFS(realdata.Dir(t)), "msrc-cvrf/"+year+"-*.xml.zst")
 	if err != nil || len(files) == 0 {
 		t.Skipf("SKIPPED: no MSRC documents of %s: %v", year, err)
 	}
-	var out []vuln.Vulnerability
 	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		z, err := zstd.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer z.Close()
 		var doc cvrf
-		if err := xml.NewDecoder(z).Decode(&doc); err != nil {
+		if err := xml.NewDecoder(realdata.Open(t, name)).Decode(&doc); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		doc.vulnerabilities(t, func(v vuln.Vulnerability) { out = append(out, v) })

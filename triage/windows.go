@@ -5,86 +5,122 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kannuki/kannuki/host"
 )
 
 // judgeWindows holds the vendor's product lists against the updates a Windows host
 // reports. A vulnerability is missing its update when no installed update is or
-// supersedes one of its fixes, and the build is below every fixed build.
+// supersedes one of its fixes, and the build is below every fixed build. An update that
+// is installed while an older build still runs has not taken effect: reboot needed.
 func (j *judging) judgeWindows(ctx context.Context) error {
 	w := j.inv.Windows
 	if w == nil {
 		return nil
 	}
-	product := w.Product
-	if w.Core {
-		product += " (Server Core installation)"
-	}
-	listings, err := j.engine.shelf.listed(ctx, product)
+	listed, err := j.engine.shelf.listed(ctx, w)
 	if err != nil {
 		return err
 	}
-	if len(listings) == 0 {
-		j.skip("os", w.Build, CodeSkipProduct, cmp.Or(product, "?"))
+	if len(listed.listings) == 0 {
+		j.skip("os", w.Build, CodeSkipProduct, cmp.Or(w.Product, "?"))
 		return nil
 	}
 	j.tally.sources++
 	installed := slices.Compact(slices.Sorted(slices.Values(w.KBs)))
-	updates := unit{kind: "windows", source: product, sourceVersion: w.Build, build: strings.Join(installed, " ")}
-	known, err := j.engine.resolve(ctx, nil, []unit{updates}, func(fresh []*unit) error {
+	units := []unit{windowsUnit(w, w.Build, installed)}
+	if waiting, build := listed.rebootFor(installed, w.Build); waiting != nil {
+		running := slices.DeleteFunc(slices.Clone(installed), func(kb string) bool { return slices.Contains(waiting, kb) })
+		units = []unit{windowsUnit(w, w.Build, running), windowsUnit(w, build, installed)}
+	}
+	known, err := j.engine.resolve(ctx, nil, units, func(fresh []*unit) error {
 		for _, u := range fresh {
-			u.matchListings(listings, w)
+			u.matchListings(listed)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	j.add(known[0], known[0].hits, situation{exposure: j.reach.host, importance: j.inv.Host.Importance, protection: j.protected})
+	s := situation{exposure: j.reach.host, importance: j.inv.Host.Importance, protection: j.protected}
+	if len(known) == 1 {
+		j.add(known[0], known[0].hits, s)
+		return nil
+	}
+	s.against = known[1]
+	left, gone := partition(known[0].hits, s.against.hits)
+	j.add(known[0], left, s)
+	s.state = RebootNeeded
+	j.add(known[0], gone, s)
 	return nil
 }
 
-// listed is what vendors list for a product.
-func (s *shelf) listed(ctx context.Context, product string) ([]Listing, error) {
-	if found, ok := s.listings[product]; ok {
+// windowsUnit is a Windows system of one build with the updates installed on it.
+func windowsUnit(w *host.Windows, build string, kbs []string) unit {
+	return unit{kind: "windows", source: productOf(w)[0], sourceVersion: build, build: strings.Join(kbs, " ")}
+}
+
+// productOf is what Microsoft's documents call the product; they write the end of some
+// names in two ways.
+func productOf(w *host.Windows) []string {
+	if !w.Core {
+		return []string{w.Product}
+	}
+	return []string{w.Product + " (Server Core installation)", w.Product + " (Server Core Installation)"}
+}
+
+// listed is what vendors list for a Windows product.
+func (s *shelf) listed(ctx context.Context, w *host.Windows) (*servicing, error) {
+	names := productOf(w)
+	if found, ok := s.listings[names[0]]; ok {
 		return found, nil
 	}
-	found, err := s.records.Products(ctx, []string{product})
+	found, err := s.records.Products(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("triage: products of %s: %w", product, err)
+		return nil, fmt.Errorf("triage: products of %s: %w", names[0], err)
 	}
-	s.listings[product] = found
-	return found, nil
+	var ids []string
+	for i := range found {
+		ids = append(ids, found[i].Vulnerabilities...)
+	}
+	digests, err := s.records.Digests(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
+	if err != nil {
+		return nil, fmt.Errorf("triage: vulnerabilities of %s: %w", names[0], err)
+	}
+	listed := &servicing{listings: found, releases: releasesOf(found, func(id string) time.Time {
+		if d := digests[id]; d != nil {
+			return d.Published
+		}
+		return time.Time{}
+	})}
+	s.listings[names[0]] = listed
+	return listed, nil
 }
 
 // matchListings finds the listed vulnerabilities whose update is missing.
-func (u *unit) matchListings(listings []Listing, w *host.Windows) {
-	replaced := closure(listings, w.KBs)
+func (u *unit) matchListings(listed *servicing) {
+	e := listed.evidenceOf(strings.Fields(u.build), u.sourceVersion)
 	byID := map[string]*hit{}
-	for i := range listings {
-		matchListing(&listings[i], w, replaced, byID)
+	for i := range listed.listings {
+		u.matchListing(&listed.listings[i], e, byID)
 	}
 	u.take(byID)
 }
 
 // matchListing adds the vulnerabilities of one listing whose update is missing.
-func matchListing(l *Listing, w *host.Windows, replaced map[string]bool, byID map[string]*hit) {
-	if l.Status != "Known Affected" {
+func (u *unit) matchListing(l *Listing, e evidence, byID map[string]*hit) {
+	if l.Status != "Known Affected" || slices.ContainsFunc(l.Fixes, e.holds) {
 		return
 	}
 	var kbs []string
 	for _, f := range l.Fixes {
-		if replaced[f.KB] || (f.Build != "" && w.Build != "" && compareBuilds(w.Build, f.Build) >= 0) {
-			return
-		}
 		if f.KB != "" && !slices.Contains(kbs, "KB"+f.KB) {
 			kbs = append(kbs, "KB"+f.KB)
 		}
 	}
-	m := Match{Source: l.Source, Record: l.Record, Ecosystem: "Windows", Package: l.Name, Version: w.Build,
+	m := Match{Source: l.Source, Record: l.Record, Ecosystem: "Windows", Package: l.Name, Version: u.sourceVersion,
 		Range: l.Name, Fixed: strings.Join(kbs, " / "), Method: "kb"}
 	for _, id := range l.Vulnerabilities {
 		h := byID[id]
@@ -94,48 +130,6 @@ func matchListing(l *Listing, w *host.Windows, replaced map[string]bool, byID ma
 		}
 		h.matches = append(h.matches, m)
 	}
-}
-
-// closure is every update the installed ones are or supersede, over all steps the
-// listings name.
-func closure(listings []Listing, installed []string) map[string]bool {
-	supersedes := map[string][]string{}
-	for i := range listings {
-		for _, f := range listings[i].Fixes {
-			supersedes[f.KB] = append(supersedes[f.KB], f.Supersedes...)
-		}
-	}
-	out := map[string]bool{}
-	todo := slices.Clone(installed)
-	for len(todo) > 0 {
-		kb := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if kb == "" || out[kb] {
-			continue
-		}
-		out[kb] = true
-		todo = append(todo, supersedes[kb]...)
-	}
-	return out
-}
-
-// compareBuilds compares dotted build numbers number by number; a missing number is 0.
-func compareBuilds(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range max(len(x), len(y)) {
-		if c := cmp.Compare(number(x, i), number(y, i)); c != 0 {
-			return c
-		}
-	}
-	return 0
-}
-
-func number(parts []string, i int) int {
-	if i >= len(parts) {
-		return 0
-	}
-	n, _ := strconv.Atoi(parts[i])
-	return n
 }
 
 // packages is how many installed things were looked at: a Windows system is one.

@@ -84,7 +84,7 @@ func Full(in Input) []vuln.Typing {
 	}
 	text := prepare(in.Title, in.Details)
 	vec := firstVector(in.Severities)
-	var v verdict
+	v := verdict{stated: stated(text)}
 	v.read(text, fullRules)
 	v.takeWeaknesses(in.Weaknesses, text, &vec)
 	for _, i := range in.Impacts {
@@ -131,13 +131,17 @@ func (in Input) IsRejected() bool {
 
 // verdict collects the typings of one vulnerability, at most one for each type.
 type verdict struct {
-	have  set
-	given [typeCount]vuln.Typing // by position in vuln.Types
+	have   set
+	given  [typeCount]vuln.Typing // by position in vuln.Types
+	stated set                    // see stated: other consequences are not inferred
 }
 
 // give adds a typing. The first evidence for a type stays, unless it was weak and
 // this is strong.
 func (v *verdict) give(t vuln.Type, source, confidence, why string) {
+	if source != fromText && source != fromVendor && v.stated != 0 && consequences.has(t) && !v.stated.has(t) {
+		return
+	}
 	i := position(t)
 	if v.have.has(t) && (v.given[i].Confidence == high || confidence == low) {
 		return

@@ -66,6 +66,40 @@ func TestWhatABugWouldNotAllowIsNoTypeOfFull(t *testing.T) {
 	}
 }
 
+func TestAStatedConsequenceIsNotAddedToByWhatUsuallyFollows(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		cwe    string
+		vector string
+		want   []vuln.Type
+	}{
+		{"A remote code execution vulnerability exists when the parser reads XML.", "CWE-611", "", []vuln.Type{vuln.Exec}},
+		{"The parser reads XML.", "CWE-611", "", []vuln.Type{vuln.Info}},
+		{"A flaw in a service, aka 'Desktop Remote Code Execution Vulnerability'.", "CWE-287", "", []vuln.Type{vuln.Exec}},
+		{"A remote code execution vulnerability exists in the engine.", "CWE-119", localTotal, []vuln.Type{vuln.Exec, vuln.Overflow, vuln.MemCorr}},
+		{"A buffer is written past its end.", "CWE-119", localTotal, []vuln.Type{vuln.Overflow, vuln.MemCorr, vuln.Priv}},
+		{"Improper access control in a service allows an authorized attacker to elevate privileges locally.", "CWE-284", "", []vuln.Type{vuln.Priv}},
+		{"Null pointer dereference in a driver allows an authorized attacker to disclose information locally.", "CWE-476", "", []vuln.Type{vuln.Info}},
+		{"Uncontrolled resource consumption allows an unauthorized attacker to deny service over a network.", "", "", []vuln.Type{vuln.DoS}},
+		{"An elevation of privilege vulnerability exists when links are made, allowing a sandbox escape.", "", "", []vuln.Type{vuln.Priv}},
+		{"A race allows a sandbox escape.", "", "", []vuln.Type{vuln.Bypass}},
+		{"An information disclosure vulnerability exists that could lead to a Kernel Address Space Layout Randomization (KASLR) bypass.", "", "", []vuln.Type{vuln.Info}},
+		{"A security feature bypass vulnerability exists in the loader: an ASLR bypass.", "", "", []vuln.Type{vuln.Bypass}},
+		{"An elevation of privilege vulnerability exists when a process crash is reported.", "", "", []vuln.Type{vuln.Priv}},
+		{"An elevation of privilege vulnerability exists in a driver. It also causes a denial of service.", "", "", []vuln.Type{vuln.DoS, vuln.Priv}},
+	} {
+		in := Input{Details: c.text, Weaknesses: cwes("nvd", c.cwe), Severities: cvss(c.vector)}
+		if got := typesOf(Full(in)); !slices.Equal(got, c.want) {
+			t.Errorf("%q with %s %s: %v, want %v", c.text, c.cwe, c.vector, got, c.want)
+		}
+	}
+	// The vendor's impact is a statement too, and counts beside another one.
+	in := Input{Details: "A denial of service vulnerability exists in a driver.", Impacts: []vuln.Impact{{Word: "Elevation of Privilege", Source: "msrc"}}}
+	if got := typesOf(Full(in)); !slices.Equal(got, []vuln.Type{vuln.DoS, vuln.Priv}) {
+		t.Errorf("with the vendor's other word: %v", got)
+	}
+}
+
 func TestQueriesAndScriptsAreExecOnlyInTheCompatibleSet(t *testing.T) {
 	for _, text := range []string{
 		"An attacker may execute arbitrary SQL commands.",

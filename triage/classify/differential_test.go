@@ -30,7 +30,7 @@ var literal = map[vuln.Type][]*regexp.Regexp{
 // spelled are the further texts of TRIAGE.md 1b as expressions, for prepared text.
 // exec is left out: what it refuses is no regular language; it has its own test.
 var spelled = map[vuln.Type][]*regexp.Regexp{
-	vuln.DoS:       compile(`denial[- ]of[- ]service`, `\bdos\b`, `stop(?:s|ped)? responding`, `\bcrash`, `\bh(?:ang(?:s|ing)?|ung)\b`, `infinite loop`),
+	vuln.DoS:       compile(`denial[- ]of[- ]service`, `\bdos\b`, `stop(?:s|ped)? responding`, `den(?:y|ies|ying) service`, `\bcrash`, `\bh(?:ang(?:s|ing)?|ung)\b`, `infinite loop`),
 	vuln.Overflow:  compile(`overflow`),
 	vuln.MemCorr:   literal[vuln.MemCorr],
 	vuln.SQLi:      compile(`sql[- ]injection`),
@@ -39,7 +39,7 @@ var spelled = map[vuln.Type][]*regexp.Regexp{
 	vuln.Splitting: compile(`response splitting`, `crlf[- ]injection`),
 	vuln.Bypass:    compile(`bypass`, `sandbox[- ]escape`, `\bescap\w*\W+(?:\w+\W+){0,3}sandbox`),
 	vuln.Info: compile(`\b(?:obtain|gain|disclos|leak|expos|access)\w*\W+(?:\w+\W+){0,4}sensitive\W+(?:\w+\W+){0,3}information`,
-		`\bobtain\W+(?:\w+\W+){0,4}information`, `information[- ](?:disclosure|leak)`,
+		`\bobtain\W+(?:\w+\W+){0,4}information`, `information[- ](?:disclosure|leak)`, `\bdisclos(?:e|es|ing)\W+(?:\w+\W+){0,2}information\b`,
 		`\bread(?:s|ing)?\W+(?:\w+\W+){0,1}arbitrary\W+(?:\w+\W+){0,3}(?:files?|memory)\b`, `arbitrary (?:file|memory) read`),
 	vuln.Priv: compile(`\bgain\w*\W+(?:\w+\W+){0,4}privilege`, `\bgain\w*\W+(?:root|admin)`, `\bprivilege\w*\W+escalat`,
 		`\bescalat\w*\W+(?:\w+\W+){0,3}privilege`, `\belevat(?:ion|e|es|ing)\W+(?:\w+\W+){0,3}privilege`),

@@ -82,6 +82,7 @@ var fullRules = []rule{
 		says("denial of service", "denial-of-service", "denial of-service", "denial-of service"),
 		{heads: words("dos", "hang", "hangs", "hanging", "hung"), start: true, whole: true},
 		says("stop responding", "stops responding", "stopped responding", "infinite loop"),
+		says("deny service", "denies service", "denying service"),
 		{heads: words("crash"), start: true},
 	}},
 	{typ: vuln.Exec, confidence: high, phrases: []phrase{
@@ -108,6 +109,7 @@ var fullRules = []rule{
 		{need: "information", heads: words("obtain", "gain", "disclos", "leak", "expos", "access"), start: true, steps: sensitiveInformation},
 		{need: "information", heads: words("obtain"), start: true, whole: true, steps: []step{{gap: 4, words: words("information")}}},
 		says("information disclosure", "information-disclosure", "information leak", "information-leak"),
+		{need: "information", heads: words("disclose", "discloses", "disclosing"), start: true, whole: true, steps: []step{{gap: 2, words: words("information"), whole: true}}},
 		{need: "arbitrary", heads: words("read", "reads", "reading"), start: true, whole: true, steps: []step{
 			{gap: 1, words: words("arbitrary"), whole: true}, {gap: 3, words: words("file", "files", "memory"), whole: true}}},
 		says("arbitrary file read", "arbitrary memory read"),

@@ -92,13 +92,20 @@ var clauses = []clause{
 	{anchor: "in conjunction with another vulnerability"},
 	{anchor: "in conjunction with one or more vulnerabilities"},
 	{anchor: "in combination with other vulnerabilities"},
-	{anchor: "if the attacker uses it in combination", sentence: true},
+	{anchor: "attacker uses it in combination", sentence: true},
 	{anchor: "in combination with another vulnerability"},
 	// What Microsoft says of every elevation of privilege: whoever gains the kernel or
 	// another account runs code there. It is the privilege that is gained, not execution.
 	{anchor: "run arbitrary code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
 	{anchor: "execute arbitrary code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
 	{anchor: "execute code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
+	{anchor: "execute elevated code", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
+	{anchor: "execute commands", anchorOnly: true, about: msElevation, notAbout: "remote code execution"},
+	// What a stated consequence explains: an elevation out of a sandbox, what leaked
+	// addresses would be good for, the crash in which something was found.
+	{anchor: " sandbox", anchorOnly: true, about: words("elevation of privilege vulnerability"), notAbout: "security feature bypass"},
+	{anchor: "bypass", anchorOnly: true, with: words("aslr"), about: words("information disclosure vulnerability")},
+	{anchor: " crash", anchorOnly: true, about: words("elevation of privilege vulnerability", "remote code execution vulnerability", "information disclosure vulnerability"), notAbout: "denial of service"},
 	// What the bug does not do.
 	{anchor: " not allow", clauseOnly: true},
 	{anchor: "n't allow", clauseOnly: true},

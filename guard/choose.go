@@ -9,47 +9,47 @@ import (
 )
 
 // required are the hooks without which no claim is made at all.
-var required = []string{"bprm_creds_for_exec", "mmap_file", "file_open", "task_alloc"}
+var required = []string{"bprm_creds_for_exec", "mmap_file", "file_open", "task_alloc", "on_committed_creds"}
 
-// choose leaves in spec the programs of one tier that this kernel has hooks for, and
+// choose takes from the whole the programs of one tier that this kernel has hooks for, and
 // tells which hooks it lacks.
-func choose(spec *ebpf.CollectionSpec, tier string) ([]Missing, error) {
-	kernel, err := btf.LoadKernelSpec()
-	if err != nil {
-		return nil, fmt.Errorf("this kernel describes no types (BTF): %w", err)
-	}
+func choose(whole object, tier string) (object, []Missing, error) {
 	keep, drop := "lsm_", "mod_"
 	if tier == TierModRet {
 		keep, drop = drop, keep
 	}
 	var missing []Missing
-	for name, program := range spec.Programs {
+	o := whole.with(func(name string) bool {
 		if strings.HasPrefix(name, drop) {
-			delete(spec.Programs, name)
-			continue
+			return false
 		}
-		hook, ours := strings.CutPrefix(name, keep)
-		if !ours {
-			continue
+		why := lacks(whole.kernel, whole.spec.Programs[name])
+		hook := strings.TrimPrefix(name, keep)
+		if why != "" && !strings.HasSuffix(hook, "_2") && !strings.Contains(why, "arguments") {
+			missing = append(missing, Missing{hook, why})
 		}
-		if why := lacks(kernel, program); why != "" {
-			delete(spec.Programs, name)
-			if !strings.HasSuffix(hook, "_2") && !strings.Contains(why, "arguments") {
-				missing = append(missing, Missing{hook, why})
-			}
-		}
-	}
+		return why == ""
+	})
 	for _, hook := range required {
-		if spec.Programs[keep+hook] == nil {
-			return nil, fmt.Errorf("the hook %s is not there", hook)
+		if o.spec.Programs[keep+hook] == nil && o.spec.Programs[hook] == nil {
+			return object{}, nil, fmt.Errorf("the hook %s is not there", hook)
 		}
 	}
-	return missing, nil
+	return o, missing, nil
 }
 
 // lacks tells why a program cannot be attached to this kernel; "" when it can.
 func lacks(kernel *btf.Spec, program *ebpf.ProgramSpec) string {
+	if program.Type == ebpf.CGroupSysctl {
+		if controlGroups() == "" {
+			return "control groups of version 2 are not mounted"
+		}
+		return ""
+	}
 	target := program.AttachTo
+	if program.Type == ebpf.Tracing && program.AttachType == ebpf.AttachTraceRawTp {
+		return "" // a tracepoint: loading tells
+	}
 	if program.Type == ebpf.LSM {
 		target = "bpf_lsm_" + target
 	}

@@ -4,25 +4,29 @@
 #ifndef KANNUKI_EVENT_H
 #define KANNUKI_EVENT_H
 
-#include "maps.h"
+#include "walk.h"
 
 #define QUIET_NS 1000000000ULL /* the same event within a second is only counted */
 
-/* The names from dentry upwards, as many as fit; the agent turns them round. */
-static __always_inline void name_path(struct event *e, struct dentry *dentry)
-{
-	struct dentry *d = dentry;
-	struct dentry *parent;
+struct naming {
+	struct event *e;
+	__u64 dentry;
+};
 
-#pragma unroll
-	for (int i = 0; i < PATH_PARTS; i++) {
-		bpf_probe_read_kernel_str(e->path[i], PART_LEN, d->d_name.name);
-		e->parts = i + 1;
-		parent = d->d_parent;
-		if (parent == d)
-			break;
-		d = parent;
-	}
+static long name_part(__u32 i, struct naming *n)
+{
+	struct event *e = n->e;
+	__u64 parent;
+
+	if (!e || i >= PATH_PARTS)
+		return 1;
+	bpf_probe_read_kernel_str(e->path[bounded(i, PATH_PARTS)], PART_LEN, READ(dentry, n->dentry, d_name.name));
+	e->parts = i + 1;
+	parent = (__u64)READ(dentry, n->dentry, d_parent);
+	if (parent == n->dentry)
+		return 1;
+	n->dentry = parent;
+	return 0;
 }
 
 /* How many events of this kind to say now: 0 when one was said a moment ago. */
@@ -47,72 +51,110 @@ static __always_inline __u32 how_many(struct told_key *key)
 	return n;
 }
 
-static __always_inline void fill(struct event *e, __u32 op, __u32 control, bool refused, struct root *r, __u32 flags)
+/* What is told about. */
+struct matter {
+	__u32 op;
+	__u32 control;
+	__u32 rule;
+	__u32 place; /* enum place_flag */
+	__u32 flags; /* the actor's */
+	__u32 refused;
+	__u64 generation;
+};
+
+static __always_inline void fill(struct event *e, struct matter *m)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *parent = task->real_parent;
+	__u64 task = bpf_get_current_task();
+	__u64 parent = (__u64)READ(task_struct, task, real_parent);
 
 	e->at = bpf_ktime_get_boot_ns();
-	e->op = op;
-	e->control = control;
-	e->refused = refused;
-	e->rule = r->rule;
-	e->space = r->space;
-	e->flags = flags;
-	e->pid = task->tgid;
-	e->ppid = parent->tgid;
-	e->uid = task->cred->uid.val;
-	e->loginuid = task->loginuid.val;
-	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), task->comm);
-	bpf_probe_read_kernel_str(e->parent_comm, sizeof(e->parent_comm), parent->comm);
+	e->op = m->op;
+	e->control = m->control;
+	e->refused = m->refused;
+	e->rule = m->rule;
+	e->place = m->place;
+	e->flags = m->flags;
+	e->generation = m->generation;
+	e->pid = READ(task_struct, task, tgid);
+	e->ppid = READ(task_struct, parent, tgid);
+	e->uid = READ(task_struct, task, cred, uid.val);
+	e->loginuid = READ(task_struct, task, loginuid.val);
+	BPF_CORE_READ_STR_INTO(&e->comm, (struct task_struct *)task, comm);
+	BPF_CORE_READ_STR_INTO(&e->parent_comm, (struct task_struct *)parent, comm);
 }
 
-static __always_inline void tell(__u32 op, __u32 control, bool refused, struct dentry *dentry, struct root *r, __u32 flags)
+int tell(struct matter *m, __u64 dentry)
 {
-	struct told_key key = { .tgid = bpf_get_current_pid_tgid() >> 32, .op = op, .rule = r->rule };
-	struct inode *inode = dentry ? dentry->d_inode : NULL;
+	struct told_key key = { .tgid = bpf_get_current_pid_tgid() >> 32 };
+	struct naming naming = { .dentry = dentry };
 	struct event *e;
+	__u64 ino = 0;
 	__u32 n;
 
-	count(refused ? COUNT_REFUSED : COUNT_OBSERVED);
-	if (inode)
-		key.ino = inode->i_ino;
+	if (!m)
+		return 0;
+	key.op = m->op;
+	key.rule = m->rule;
+	if (m->op < OP_CONTAINED)
+		count(m->refused ? COUNT_REFUSED : COUNT_OBSERVED);
+	if (dentry)
+		ino = READ(dentry, dentry, d_inode, i_ino);
+	/* What is not there yet is told from other names that are not. */
+	key.ino = ino ? ino : dentry;
 	n = how_many(&key);
 	if (!n) {
 		count(COUNT_SUMMED);
-		return;
+		return 0;
 	}
-	if (refused)
+	if (m->refused)
 		e = bpf_ringbuf_reserve(&refusals, sizeof(*e), 0);
 	else
 		e = bpf_ringbuf_reserve(&notes, sizeof(*e), 0);
 	if (!e) {
-		count(refused ? COUNT_LOST : COUNT_NOTES_LOST);
-		return;
+		count(m->refused ? COUNT_LOST : COUNT_NOTES_LOST);
+		return 0;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
-	fill(e, op, control, refused, r, flags);
+	fill(e, m);
 	e->count = n;
 	if (dentry) {
-		e->ino = key.ino;
-		e->dev = dentry->d_sb->s_dev;
-		name_path(e, dentry);
+		e->ino = ino;
+		e->dev = READ(dentry, dentry, d_sb, s_dev);
+		naming.e = e;
+		bpf_loop(PATH_PARTS, name_part, &naming, 0);
 	}
 	bpf_ringbuf_submit(e, 0);
+	return 0;
 }
 
 /* The verdict on something the policy refuses: refused where the control enforces,
  * told where it observes. */
-static __always_inline int refuse(__u32 op, __u32 control, struct dentry *dentry, struct root *r, __u32 flags, __u64 gen)
+int refuse(struct matter *m, __u64 dentry)
 {
-	struct config *c = bpf_map_lookup_elem(&configs, &gen);
-	bool enforce;
+	struct config *c;
+	__u32 enforce;
+	__u64 gen;
 
-	if (!c || !((c->enforce | c->observe) & control))
+	if (!m)
 		return 0;
-	enforce = c->enforce & control;
-	tell(op, control, enforce, dentry, r, flags);
-	return enforce ? -EPERM : 0;
+	gen = m->generation;
+	c = bpf_map_lookup_elem(&configs, &gen);
+	if (!c || !((c->enforce | c->observe) & m->control))
+		return 0;
+	enforce = c->enforce;
+	if (c->relaxed && bpf_ktime_get_boot_ns() < c->relaxed_until)
+		enforce &= ~c->relaxed;
+	m->refused = !!(enforce & m->control);
+	tell(m, dentry);
+	return m->refused ? -EPERM : 0;
+}
+
+/* A note: nothing was asked. */
+static __always_inline void note(__u32 op, __u32 flags, __u64 dentry, __u64 gen)
+{
+	struct matter m = { .op = op, .flags = flags, .generation = gen };
+
+	tell(&m, dentry);
 }
 
 #endif

@@ -13,18 +13,67 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type GuardAccountKey struct {
+	_          structs.HostLayout
+	Uid        uint32
+	Generation uint32
+}
+
+type GuardAddressKey struct {
+	_      structs.HostLayout
+	Family uint32
+	Words  [4]uint32
+	Pad    uint32
+}
+
 type GuardAgent struct {
 	_      structs.HostLayout
-	Tgid   uint32
+	Asking uint32
 	Canary uint32
+	Mounts uint32
+	Pad    uint32
+}
+
+type GuardCachedPlace struct {
+	_       structs.HostLayout
+	Version uint64
+	Key     struct {
+		_    structs.HostLayout
+		Ino  uint64
+		Dev  uint32
+		Igen uint32
+	}
+	Generation uint64
+	Tree       uint64
+	Place      struct {
+		_           structs.HostLayout
+		Flags       uint32
+		Node        uint32
+		LaunchRule  uint16
+		WriteRule   uint16
+		PrivateRule uint16
+		DeputyRule  uint16
+		Writers     uint16
+		Readers     uint16
+		Launchers   uint16
+		Coders      uint16
+		Connectors  uint16
+		Pad         [3]uint16
+	}
 }
 
 type GuardConfig struct {
-	_         structs.HostLayout
-	Enforce   uint32
-	Observe   uint32
-	Listeners uint32
-	Pad       uint32
+	_                structs.HostLayout
+	Enforce          uint32
+	Observe          uint32
+	Listeners        uint32
+	BuildersAnywhere uint32
+	Starters         uint32
+	Runtimes         uint32
+	Tracers          uint32
+	Relaxed          uint32
+	RelaxedUntil     uint64
+	Surfaces         [32]GuardSurfaceRule
 }
 
 type GuardControl uint32
@@ -33,6 +82,11 @@ const (
 	GuardControlCONTROL_LAUNCH  GuardControl = 1
 	GuardControlCONTROL_WRITE   GuardControl = 2
 	GuardControlCONTROL_CONTAIN GuardControl = 4
+	GuardControlCONTROL_PROCESS GuardControl = 8
+	GuardControlCONTROL_UTILITY GuardControl = 16
+	GuardControlCONTROL_KERNEL  GuardControl = 32
+	GuardControlCONTROL_PRIVATE GuardControl = 64
+	GuardControlCONTROL_SELF    GuardControl = 128
 )
 
 type GuardCounter uint32
@@ -46,6 +100,12 @@ const (
 	GuardCounterCOUNT_MAX        GuardCounter = 8
 )
 
+type GuardDeviceKey struct {
+	_     structs.HostLayout
+	Major uint32
+	Minor uint32
+}
+
 type GuardEvent struct {
 	_          structs.HostLayout
 	At         uint64
@@ -53,7 +113,7 @@ type GuardEvent struct {
 	Control    uint32
 	Refused    uint32
 	Rule       uint32
-	Space      uint32
+	Place      uint32
 	Flags      uint32
 	Pid        uint32
 	Ppid       uint32
@@ -65,8 +125,27 @@ type GuardEvent struct {
 	Comm       [16]int8
 	ParentComm [16]int8
 	Parts      uint32
-	Pad        uint32
+	Generation uint32
 	Path       [8][32]int8
+}
+
+type GuardExtensionKey struct {
+	_          structs.HostLayout
+	Extension  uint64
+	Generation uint64
+}
+
+type GuardGroup struct {
+	_         structs.HostLayout
+	Members   [8]uint64
+	Temporary [8]uint64
+	Until     uint64
+}
+
+type GuardGroupKey struct {
+	_          structs.HostLayout
+	Group      uint32
+	Generation uint32
 }
 
 type GuardIdentity struct {
@@ -79,13 +158,44 @@ type GuardIdentity struct {
 	Magic uint64
 }
 
+type GuardInodeKey struct {
+	_    structs.HostLayout
+	Ino  uint64
+	Dev  uint32
+	Igen uint32
+}
+
 type GuardLabel struct {
-	_           structs.HostLayout
-	Flags       uint32
-	Rule        uint32
-	Transaction uint64
-	Domain      uint32
-	Pad         uint32
+	_             structs.HostLayout
+	Flags         uint32
+	Rule          uint32
+	Transaction   uint64
+	Cgroup        uint64
+	Exe           uint64
+	UnitFlags     uint32
+	Loginuid      uint32
+	Lineages      [8]uint64
+	Options       GuardOptions
+	ArgumentsRead uint32
+	Found         uint32
+	Scripts       [6]uint64
+	AnyScript     uint32
+	Linked        uint32
+	Next          struct {
+		_         structs.HostLayout
+		Set       uint32
+		Flags     uint32
+		Rule      uint32
+		Loginuid  uint32
+		Lineages  [4]uint16
+		Cgroup    uint64
+		Exe       uint64
+		Options   GuardOptions
+		Begins    uint32
+		Leaves    uint32
+		UnitFlags uint32
+		Raises    uint32
+	}
 }
 
 type GuardLabelFlag uint32
@@ -97,90 +207,268 @@ const (
 	GuardLabelFlagLABEL_GRANT       GuardLabelFlag = 8
 	GuardLabelFlagLABEL_INTERPRETER GuardLabelFlag = 16
 	GuardLabelFlagLABEL_AGENT       GuardLabelFlag = 32
+	GuardLabelFlagLABEL_BUILDER     GuardLabelFlag = 64
+	GuardLabelFlagLABEL_UTILITY     GuardLabelFlag = 128
+	GuardLabelFlagLABEL_LOADER      GuardLabelFlag = 256
+	GuardLabelFlagLABEL_EDGE        GuardLabelFlag = 512
+	GuardLabelFlagLABEL_POPEN       GuardLabelFlag = 1024
+	GuardLabelFlagLABEL_WX          GuardLabelFlag = 2048
+	GuardLabelFlagLABEL_MODULES     GuardLabelFlag = 4096
 )
 
-type GuardOp uint32
-
-const (
-	GuardOpOP_EXEC       GuardOp = 1
-	GuardOpOP_LIBRARY    GuardOp = 2
-	GuardOpOP_MPROTECT   GuardOp = 3
-	GuardOpOP_SCRIPT     GuardOp = 4
-	GuardOpOP_MODULE     GuardOp = 5
-	GuardOpOP_OPEN_WRITE GuardOp = 10
-	GuardOpOP_CREATE     GuardOp = 11
-	GuardOpOP_UNLINK     GuardOp = 12
-	GuardOpOP_RENAME     GuardOp = 13
-	GuardOpOP_LINK       GuardOp = 14
-	GuardOpOP_SYMLINK    GuardOp = 15
-	GuardOpOP_MKDIR      GuardOp = 16
-	GuardOpOP_RMDIR      GuardOp = 17
-	GuardOpOP_MKNOD      GuardOp = 18
-	GuardOpOP_ATTR       GuardOp = 19
-	GuardOpOP_XATTR      GuardOp = 20
-	GuardOpOP_MOUNT      GuardOp = 21
-	GuardOpOP_CONTAINED  GuardOp = 30
-	GuardOpOP_ROOT_MOVED GuardOp = 31
-)
-
-type GuardPlace struct {
-	_          structs.HostLayout
-	Generation uint64
-	Tree       uint64
-	Root       GuardRoot
+type GuardLineage struct {
+	_       structs.HostLayout
+	Flags   uint32
+	Lineage uint16
+	Rule    uint16
 }
 
-type GuardPlaceKey struct {
+type GuardLineageName struct {
 	_    structs.HostLayout
-	Ino  uint64
-	Dev  uint32
-	Igen uint32
+	Name [128]int8
 }
 
-type GuardProgram struct {
-	_     structs.HostLayout
-	Flags uint32
-	Rule  uint32
-}
-
-type GuardProgramKey struct {
+type GuardNameKey struct {
 	_          structs.HostLayout
-	Ino        uint64
-	Dev        uint32
+	Node       uint32
 	Generation uint32
 	Name       [40]int8
 }
 
-type GuardRoot struct {
+type GuardOp uint32
+
+const (
+	GuardOpOP_EXEC        GuardOp = 1
+	GuardOpOP_LIBRARY     GuardOp = 2
+	GuardOpOP_MPROTECT    GuardOp = 3
+	GuardOpOP_SCRIPT      GuardOp = 4
+	GuardOpOP_MODULE      GuardOp = 5
+	GuardOpOP_UTILITY     GuardOp = 6
+	GuardOpOP_SETUID_EXEC GuardOp = 7
+	GuardOpOP_READ        GuardOp = 8
+	GuardOpOP_CONNECT     GuardOp = 9
+	GuardOpOP_OPEN_WRITE  GuardOp = 10
+	GuardOpOP_CREATE      GuardOp = 11
+	GuardOpOP_UNLINK      GuardOp = 12
+	GuardOpOP_RENAME      GuardOp = 13
+	GuardOpOP_LINK        GuardOp = 14
+	GuardOpOP_SYMLINK     GuardOp = 15
+	GuardOpOP_MKDIR       GuardOp = 16
+	GuardOpOP_RMDIR       GuardOp = 17
+	GuardOpOP_MKNOD       GuardOp = 18
+	GuardOpOP_ATTR        GuardOp = 19
+	GuardOpOP_XATTR       GuardOp = 20
+	GuardOpOP_MOUNT       GuardOp = 21
+	GuardOpOP_SETUID      GuardOp = 22
+	GuardOpOP_TRACE       GuardOp = 23
+	GuardOpOP_SIGNAL      GuardOp = 24
+	GuardOpOP_GAIN        GuardOp = 25
+	GuardOpOP_SURFACE     GuardOp = 26
+	GuardOpOP_WX          GuardOp = 27
+	GuardOpOP_TUNE        GuardOp = 28
+	GuardOpOP_GUARD       GuardOp = 29
+	GuardOpOP_JOIN        GuardOp = 30
+	GuardOpOP_INSPECT     GuardOp = 31
+	GuardOpOP_CONTAINED   GuardOp = 64
+	GuardOpOP_MOVED       GuardOp = 65
+	GuardOpOP_UPDATED     GuardOp = 66
+)
+
+type GuardOptionHow uint32
+
+const (
+	GuardOptionHowOPTIONS_NOSCRIPT GuardOptionHow = 1
+	GuardOptionHowOPTIONS_WORDS    GuardOptionHow = 2
+	GuardOptionHowOPTIONS_APPLET   GuardOptionHow = 4
+	GuardOptionHowOPTIONS_UNKNOWN  GuardOptionHow = 8
+)
+
+type GuardOptions struct {
+	_          structs.HostLayout
+	InlineCode uint64
+	Valued     uint64
+	Attached   uint64
+	Script     uint64
+	How        uint64
+}
+
+type GuardOwnKey struct {
+	_       structs.HostLayout
+	Id      uint32
+	Program uint32
+}
+
+type GuardPlace struct {
+	_           structs.HostLayout
+	Flags       uint32
+	Node        uint32
+	LaunchRule  uint16
+	WriteRule   uint16
+	PrivateRule uint16
+	DeputyRule  uint16
+	Writers     uint16
+	Readers     uint16
+	Launchers   uint16
+	Coders      uint16
+	Connectors  uint16
+	Pad         [3]uint16
+}
+
+type GuardPlaceFlag uint32
+
+const (
+	GuardPlaceFlagPLACE_LAUNCHES   GuardPlaceFlag = 1
+	GuardPlaceFlagPLACE_SEALED     GuardPlaceFlag = 2
+	GuardPlaceFlagPLACE_CONFIG     GuardPlaceFlag = 4
+	GuardPlaceFlagPLACE_DATA       GuardPlaceFlag = 8
+	GuardPlaceFlagPLACE_USER       GuardPlaceFlag = 16
+	GuardPlaceFlagPLACE_PERSIST    GuardPlaceFlag = 32
+	GuardPlaceFlagPLACE_BY_ACCOUNT GuardPlaceFlag = 64
+	GuardPlaceFlagPLACE_PRIVATE    GuardPlaceFlag = 128
+	GuardPlaceFlagPLACE_NAMES      GuardPlaceFlag = 256
+	GuardPlaceFlagPLACE_SCRATCH    GuardPlaceFlag = 512
+	GuardPlaceFlagPLACE_OUTPUT     GuardPlaceFlag = 1024
+	GuardPlaceFlagPLACE_FILE       GuardPlaceFlag = 2048
+	GuardPlaceFlagPLACE_DEPUTY     GuardPlaceFlag = 4096
+	GuardPlaceFlagPLACE_GUARD      GuardPlaceFlag = 8192
+	GuardPlaceFlagPLACE_HOLDS      GuardPlaceFlag = 65536
+	GuardPlaceFlagPLACE_PROGRAMS   GuardPlaceFlag = 131072
+	GuardPlaceFlagPLACE_SIGNPOST   GuardPlaceFlag = 262144
+	GuardPlaceFlagPLACE_EXACT      GuardPlaceFlag = 524288
+	GuardPlaceFlagPLACE_KERNEL     GuardPlaceFlag = 1048576
+)
+
+type GuardPort struct {
+	_          structs.HostLayout
+	Rule       uint16
+	Connectors uint16
+	Pad        uint32
+}
+
+type GuardPortKey struct {
+	_          structs.HostLayout
+	Port       uint32
+	Generation uint32
+}
+
+type GuardPrivileges struct {
 	_      structs.HostLayout
-	Space  uint32
-	Rule   uint32
-	Domain uint32
+	Caps   uint64
+	Userns uint64
+	Root   uint32
 	Pad    uint32
+}
+
+type GuardProgram struct {
+	_       structs.HostLayout
+	Flags   uint32
+	Lineage uint16
+	Rule    uint16
+	Utility uint16
+	Runs    uint16
+	Setuid  uint16
+	Leaves  uint16
+	Popen   uint16
+	Pad     [3]uint16
+	Options GuardOptions
+}
+
+type GuardReading struct {
+	_         structs.HostLayout
+	At        uint64
+	End       uint64
+	Start     uint64
+	Value     uint64
+	Hash      uint64
+	First     uint64
+	ValueLen  uint32
+	Len       uint32
+	Behind    uint32
+	Part      uint32
+	Sign      uint32
+	Separated uint32
+	Given     uint32
+	Ended     uint32
+	Doubt     uint32
+	Once      uint32
+	Doubtful  uint32
+	Found     uint32
+	All       uint32
+	Unread    uint32
+	Scripts   [6]uint64
+	Word      [256]int8
+	Piece     [256]int8
 }
 
 type GuardRootKey struct {
 	_          structs.HostLayout
 	Ino        uint64
 	Dev        uint32
-	Generation uint32
+	Igen       uint32
+	Generation uint64
 }
-
-type GuardSpace uint32
-
-const (
-	GuardSpaceSPACE_UNKNOWN GuardSpace = 0
-	GuardSpaceSPACE_SYSTEM  GuardSpace = 1
-	GuardSpaceSPACE_CONFIG  GuardSpace = 2
-	GuardSpaceSPACE_USER    GuardSpace = 3
-	GuardSpaceSPACE_DATA    GuardSpace = 4
-	GuardSpaceSPACE_PERSIST GuardSpace = 5
-	GuardSpaceSPACE_PRIVATE GuardSpace = 6
-)
 
 type GuardState struct {
 	_          structs.HostLayout
 	Generation uint64
+}
+
+type GuardSurface uint32
+
+const (
+	GuardSurfaceSURFACE_USERNS          GuardSurface = 0
+	GuardSurfaceSURFACE_NAMESPACES      GuardSurface = 1
+	GuardSurfaceSURFACE_MOUNT           GuardSurface = 2
+	GuardSurfaceSURFACE_FILE_HANDLE     GuardSurface = 3
+	GuardSurfaceSURFACE_MODULE          GuardSurface = 4
+	GuardSurfaceSURFACE_MODULE_AUTOLOAD GuardSurface = 5
+	GuardSurfaceSURFACE_BPF             GuardSurface = 6
+	GuardSurfaceSURFACE_PERF            GuardSurface = 7
+	GuardSurfaceSURFACE_KEXEC           GuardSurface = 8
+	GuardSurfaceSURFACE_RAW_MEMORY      GuardSurface = 9
+	GuardSurfaceSURFACE_RAW_DISK        GuardSurface = 10
+	GuardSurfaceSURFACE_SYSCTL          GuardSurface = 11
+	GuardSurfaceSURFACE_BINFMT          GuardSurface = 12
+	GuardSurfaceSURFACE_SYSRQ           GuardSurface = 13
+	GuardSurfaceSURFACE_SYSFS           GuardSurface = 14
+	GuardSurfaceSURFACE_AF_ALG          GuardSurface = 15
+	GuardSurfaceSURFACE_AF_PACKET       GuardSurface = 16
+	GuardSurfaceSURFACE_RAW_SOCKET      GuardSurface = 17
+	GuardSurfaceSURFACE_VSOCK           GuardSurface = 18
+	GuardSurfaceSURFACE_XFRM            GuardSurface = 19
+	GuardSurfaceSURFACE_NF_TABLES       GuardSurface = 20
+	GuardSurfaceSURFACE_RXRPC           GuardSurface = 21
+	GuardSurfaceSURFACE_NETLINK         GuardSurface = 22
+	GuardSurfaceSURFACE_SOCKET_FAMILIES GuardSurface = 23
+	GuardSurfaceSURFACE_IO_URING        GuardSurface = 24
+	GuardSurfaceSURFACE_KEYCTL          GuardSurface = 25
+	GuardSurfaceSURFACE_USERFAULTFD     GuardSurface = 26
+	GuardSurfaceSURFACE_CLOCK           GuardSurface = 27
+	GuardSurfaceSURFACE_REBOOT          GuardSurface = 28
+	GuardSurfaceSURFACE_FANOTIFY        GuardSurface = 29
+	GuardSurfaceSURFACE_MAX             GuardSurface = 32
+)
+
+type GuardSurfaceRule struct {
+	_       structs.HostLayout
+	Refused uint16
+	Rule    uint16
+	Allowed uint16
+	Pad     uint16
+}
+
+type GuardSyscallKey struct {
+	_      structs.HostLayout
+	Number uint32
+	Compat uint32
+}
+
+type GuardTarget struct {
+	_    structs.HostLayout
+	Ino  uint64
+	Dev  uint32
+	Igen uint32
+	What uint64
 }
 
 type GuardTold struct {
@@ -199,92 +487,195 @@ type GuardToldKey struct {
 }
 
 type GuardTransaction struct {
-	_      structs.HostLayout
-	Until  uint64
-	Leader uint32
-	Pad    uint32
+	_       structs.HostLayout
+	Until   uint64
+	Leader  uint32
+	Targets uint32
+	Target  [8]GuardTarget
+}
+
+type GuardTree struct {
+	_       structs.HostLayout
+	Moves   uint64
+	Settled uint64
+	Made    uint64
+	Linked  uint64
+}
+
+type GuardUnitKey struct {
+	_          structs.HostLayout
+	Generation uint32
+	Name       [60]int8
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	GuardMapConfigs               = "configs"
-	GuardMapCounters              = "counters"
-	GuardMapExtensions            = "extensions"
-	GuardMapFilesystems           = "filesystems"
-	GuardMapIdentities            = "identities"
-	GuardMapInForce               = "in_force"
-	GuardMapLabels                = "labels"
-	GuardMapNotes                 = "notes"
-	GuardMapPlaces                = "places"
-	GuardMapPrograms              = "programs"
-	GuardMapRefusals              = "refusals"
-	GuardMapRoots                 = "roots"
-	GuardMapTheAgent              = "the_agent"
-	GuardMapTold                  = "told"
-	GuardMapTransactions          = "transactions"
-	GuardMapTree                  = "tree"
-	GuardProgAfterRename          = "after_rename"
-	GuardProgLsmBprmCheckSecurity = "lsm_bprm_check_security"
-	GuardProgLsmBprmCredsForExec  = "lsm_bprm_creds_for_exec"
-	GuardProgLsmFileIoctl         = "lsm_file_ioctl"
-	GuardProgLsmFileMprotect      = "lsm_file_mprotect"
-	GuardProgLsmFileOpen          = "lsm_file_open"
-	GuardProgLsmInodeCreate       = "lsm_inode_create"
-	GuardProgLsmInodeLink         = "lsm_inode_link"
-	GuardProgLsmInodeMkdir        = "lsm_inode_mkdir"
-	GuardProgLsmInodeMknod        = "lsm_inode_mknod"
-	GuardProgLsmInodeRemoveAcl    = "lsm_inode_remove_acl"
-	GuardProgLsmInodeRemovexattr  = "lsm_inode_removexattr"
-	GuardProgLsmInodeRename       = "lsm_inode_rename"
-	GuardProgLsmInodeRmdir        = "lsm_inode_rmdir"
-	GuardProgLsmInodeSetAcl       = "lsm_inode_set_acl"
-	GuardProgLsmInodeSetattr      = "lsm_inode_setattr"
-	GuardProgLsmInodeSetattr2     = "lsm_inode_setattr_2"
-	GuardProgLsmInodeSetxattr     = "lsm_inode_setxattr"
-	GuardProgLsmInodeSymlink      = "lsm_inode_symlink"
-	GuardProgLsmInodeUnlink       = "lsm_inode_unlink"
-	GuardProgLsmKernelReadFile    = "lsm_kernel_read_file"
-	GuardProgLsmMmapFile          = "lsm_mmap_file"
-	GuardProgLsmMoveMount         = "lsm_move_mount"
-	GuardProgLsmSbMount           = "lsm_sb_mount"
-	GuardProgLsmSocketBind        = "lsm_socket_bind"
-	GuardProgLsmSocketListen      = "lsm_socket_listen"
-	GuardProgLsmTaskAlloc         = "lsm_task_alloc"
-	GuardProgModBprmCheckSecurity = "mod_bprm_check_security"
-	GuardProgModBprmCredsForExec  = "mod_bprm_creds_for_exec"
-	GuardProgModFileIoctl         = "mod_file_ioctl"
-	GuardProgModFileMprotect      = "mod_file_mprotect"
-	GuardProgModFileOpen          = "mod_file_open"
-	GuardProgModInodeCreate       = "mod_inode_create"
-	GuardProgModInodeLink         = "mod_inode_link"
-	GuardProgModInodeMkdir        = "mod_inode_mkdir"
-	GuardProgModInodeMknod        = "mod_inode_mknod"
-	GuardProgModInodeRemoveAcl    = "mod_inode_remove_acl"
-	GuardProgModInodeRemovexattr  = "mod_inode_removexattr"
-	GuardProgModInodeRename       = "mod_inode_rename"
-	GuardProgModInodeRmdir        = "mod_inode_rmdir"
-	GuardProgModInodeSetAcl       = "mod_inode_set_acl"
-	GuardProgModInodeSetattr      = "mod_inode_setattr"
-	GuardProgModInodeSetxattr     = "mod_inode_setxattr"
-	GuardProgModInodeSymlink      = "mod_inode_symlink"
-	GuardProgModInodeUnlink       = "mod_inode_unlink"
-	GuardProgModKernelReadFile    = "mod_kernel_read_file"
-	GuardProgModMmapFile          = "mod_mmap_file"
-	GuardProgModMoveMount         = "mod_move_mount"
-	GuardProgModSbMount           = "mod_sb_mount"
-	GuardProgModSocketBind        = "mod_socket_bind"
-	GuardProgModSocketListen      = "mod_socket_listen"
-	GuardProgModTaskAlloc         = "mod_task_alloc"
-	GuardProgOnExit               = "on_exit"
-	GuardVarKeepAgent             = "keep_agent"
-	GuardVarKeepControl           = "keep_control"
-	GuardVarKeepCounter           = "keep_counter"
-	GuardVarKeepEvent             = "keep_event"
-	GuardVarKeepLabelFlag         = "keep_label_flag"
-	GuardVarKeepOp                = "keep_op"
-	GuardVarKeepSpace             = "keep_space"
+	GuardMapAccounts                  = "accounts"
+	GuardMapAddresses                 = "addresses"
+	GuardMapConfigs                   = "configs"
+	GuardMapCounters                  = "counters"
+	GuardMapDevices                   = "devices"
+	GuardMapExtensions                = "extensions"
+	GuardMapGroups                    = "groups"
+	GuardMapIdentities                = "identities"
+	GuardMapJustContained             = "just_contained"
+	GuardMapLabels                    = "labels"
+	GuardMapLineages                  = "lineages"
+	GuardMapMade                      = "made"
+	GuardMapNames                     = "names"
+	GuardMapNotes                     = "notes"
+	GuardMapOwn                       = "own"
+	GuardMapPorts                     = "ports"
+	GuardMapPrivileges                = "privileges"
+	GuardMapPrograms                  = "programs"
+	GuardMapReadings                  = "readings"
+	GuardMapRefusals                  = "refusals"
+	GuardMapRoots                     = "roots"
+	GuardMapSyscalls                  = "syscalls"
+	GuardMapTold                      = "told"
+	GuardMapTransactions              = "transactions"
+	GuardMapUnits                     = "units"
+	GuardMapUserNames                 = "user_names"
+	GuardProgKeepFtrace               = "keep_ftrace"
+	GuardProgLsmBpf                   = "lsm_bpf"
+	GuardProgLsmBpfMap                = "lsm_bpf_map"
+	GuardProgLsmBpfProg               = "lsm_bpf_prog"
+	GuardProgLsmBprmCheckSecurity     = "lsm_bprm_check_security"
+	GuardProgLsmBprmCredsForExec      = "lsm_bprm_creds_for_exec"
+	GuardProgLsmCapable               = "lsm_capable"
+	GuardProgLsmCapset                = "lsm_capset"
+	GuardProgLsmFileFcntl             = "lsm_file_fcntl"
+	GuardProgLsmFileIoctl             = "lsm_file_ioctl"
+	GuardProgLsmFileIoctlCompat       = "lsm_file_ioctl_compat"
+	GuardProgLsmFileMprotect          = "lsm_file_mprotect"
+	GuardProgLsmFileOpen              = "lsm_file_open"
+	GuardProgLsmInodeCreate           = "lsm_inode_create"
+	GuardProgLsmInodeFollowLink       = "lsm_inode_follow_link"
+	GuardProgLsmInodeInitSecurityAnon = "lsm_inode_init_security_anon"
+	GuardProgLsmInodeLink             = "lsm_inode_link"
+	GuardProgLsmInodeMkdir            = "lsm_inode_mkdir"
+	GuardProgLsmInodeMknod            = "lsm_inode_mknod"
+	GuardProgLsmInodeRemoveAcl        = "lsm_inode_remove_acl"
+	GuardProgLsmInodeRemovexattr      = "lsm_inode_removexattr"
+	GuardProgLsmInodeRename           = "lsm_inode_rename"
+	GuardProgLsmInodeRmdir            = "lsm_inode_rmdir"
+	GuardProgLsmInodeSetAcl           = "lsm_inode_set_acl"
+	GuardProgLsmInodeSetattr          = "lsm_inode_setattr"
+	GuardProgLsmInodeSetattr2         = "lsm_inode_setattr_2"
+	GuardProgLsmInodeSetxattr         = "lsm_inode_setxattr"
+	GuardProgLsmInodeSymlink          = "lsm_inode_symlink"
+	GuardProgLsmInodeUnlink           = "lsm_inode_unlink"
+	GuardProgLsmKernelLoadData        = "lsm_kernel_load_data"
+	GuardProgLsmKernelModuleRequest   = "lsm_kernel_module_request"
+	GuardProgLsmKernelReadFile        = "lsm_kernel_read_file"
+	GuardProgLsmKeyAlloc              = "lsm_key_alloc"
+	GuardProgLsmKeyPermission         = "lsm_key_permission"
+	GuardProgLsmLockedDown            = "lsm_locked_down"
+	GuardProgLsmMmapFile              = "lsm_mmap_file"
+	GuardProgLsmMoveMount             = "lsm_move_mount"
+	GuardProgLsmNetlinkSend           = "lsm_netlink_send"
+	GuardProgLsmPerfEventOpen         = "lsm_perf_event_open"
+	GuardProgLsmPtraceAccessCheck     = "lsm_ptrace_access_check"
+	GuardProgLsmPtraceTraceme         = "lsm_ptrace_traceme"
+	GuardProgLsmSbMount               = "lsm_sb_mount"
+	GuardProgLsmSbRemount             = "lsm_sb_remount"
+	GuardProgLsmSbUmount              = "lsm_sb_umount"
+	GuardProgLsmSocketAccept          = "lsm_socket_accept"
+	GuardProgLsmSocketConnect         = "lsm_socket_connect"
+	GuardProgLsmSocketCreate          = "lsm_socket_create"
+	GuardProgLsmSocketListen          = "lsm_socket_listen"
+	GuardProgLsmSocketSetsockopt      = "lsm_socket_setsockopt"
+	GuardProgLsmTaskAlloc             = "lsm_task_alloc"
+	GuardProgLsmTaskFixSetgid         = "lsm_task_fix_setgid"
+	GuardProgLsmTaskFixSetgroups      = "lsm_task_fix_setgroups"
+	GuardProgLsmTaskFixSetuid         = "lsm_task_fix_setuid"
+	GuardProgLsmTaskKill              = "lsm_task_kill"
+	GuardProgLsmTaskSetioprio         = "lsm_task_setioprio"
+	GuardProgLsmTaskSetnice           = "lsm_task_setnice"
+	GuardProgLsmTaskSetrlimit         = "lsm_task_setrlimit"
+	GuardProgLsmTaskSetscheduler      = "lsm_task_setscheduler"
+	GuardProgLsmUnixMaySend           = "lsm_unix_may_send"
+	GuardProgLsmUnixStreamConnect     = "lsm_unix_stream_connect"
+	GuardProgLsmUsernsCreate          = "lsm_userns_create"
+	GuardProgModBpf                   = "mod_bpf"
+	GuardProgModBpfMap                = "mod_bpf_map"
+	GuardProgModBpfProg               = "mod_bpf_prog"
+	GuardProgModBprmCheckSecurity     = "mod_bprm_check_security"
+	GuardProgModBprmCredsForExec      = "mod_bprm_creds_for_exec"
+	GuardProgModCapable               = "mod_capable"
+	GuardProgModCapset                = "mod_capset"
+	GuardProgModFileFcntl             = "mod_file_fcntl"
+	GuardProgModFileIoctl             = "mod_file_ioctl"
+	GuardProgModFileIoctlCompat       = "mod_file_ioctl_compat"
+	GuardProgModFileMprotect          = "mod_file_mprotect"
+	GuardProgModFileOpen              = "mod_file_open"
+	GuardProgModInodeCreate           = "mod_inode_create"
+	GuardProgModInodeFollowLink       = "mod_inode_follow_link"
+	GuardProgModInodeInitSecurityAnon = "mod_inode_init_security_anon"
+	GuardProgModInodeLink             = "mod_inode_link"
+	GuardProgModInodeMkdir            = "mod_inode_mkdir"
+	GuardProgModInodeMknod            = "mod_inode_mknod"
+	GuardProgModInodeRemoveAcl        = "mod_inode_remove_acl"
+	GuardProgModInodeRemovexattr      = "mod_inode_removexattr"
+	GuardProgModInodeRename           = "mod_inode_rename"
+	GuardProgModInodeRmdir            = "mod_inode_rmdir"
+	GuardProgModInodeSetAcl           = "mod_inode_set_acl"
+	GuardProgModInodeSetattr          = "mod_inode_setattr"
+	GuardProgModInodeSetxattr         = "mod_inode_setxattr"
+	GuardProgModInodeSymlink          = "mod_inode_symlink"
+	GuardProgModInodeUnlink           = "mod_inode_unlink"
+	GuardProgModKernelLoadData        = "mod_kernel_load_data"
+	GuardProgModKernelModuleRequest   = "mod_kernel_module_request"
+	GuardProgModKernelReadFile        = "mod_kernel_read_file"
+	GuardProgModKeyAlloc              = "mod_key_alloc"
+	GuardProgModKeyPermission         = "mod_key_permission"
+	GuardProgModLockedDown            = "mod_locked_down"
+	GuardProgModMmapFile              = "mod_mmap_file"
+	GuardProgModMoveMount             = "mod_move_mount"
+	GuardProgModNetlinkSend           = "mod_netlink_send"
+	GuardProgModPerfEventOpen         = "mod_perf_event_open"
+	GuardProgModPtraceAccessCheck     = "mod_ptrace_access_check"
+	GuardProgModPtraceTraceme         = "mod_ptrace_traceme"
+	GuardProgModSbMount               = "mod_sb_mount"
+	GuardProgModSbRemount             = "mod_sb_remount"
+	GuardProgModSbUmount              = "mod_sb_umount"
+	GuardProgModSocketAccept          = "mod_socket_accept"
+	GuardProgModSocketConnect         = "mod_socket_connect"
+	GuardProgModSocketCreate          = "mod_socket_create"
+	GuardProgModSocketListen          = "mod_socket_listen"
+	GuardProgModSocketSetsockopt      = "mod_socket_setsockopt"
+	GuardProgModTaskAlloc             = "mod_task_alloc"
+	GuardProgModTaskFixSetgid         = "mod_task_fix_setgid"
+	GuardProgModTaskFixSetgroups      = "mod_task_fix_setgroups"
+	GuardProgModTaskFixSetuid         = "mod_task_fix_setuid"
+	GuardProgModTaskKill              = "mod_task_kill"
+	GuardProgModTaskSetioprio         = "mod_task_setioprio"
+	GuardProgModTaskSetnice           = "mod_task_setnice"
+	GuardProgModTaskSetrlimit         = "mod_task_setrlimit"
+	GuardProgModTaskSetscheduler      = "mod_task_setscheduler"
+	GuardProgModUnixMaySend           = "mod_unix_may_send"
+	GuardProgModUnixStreamConnect     = "mod_unix_stream_connect"
+	GuardProgModUsernsCreate          = "mod_userns_create"
+	GuardProgOnCommittedCreds         = "on_committed_creds"
+	GuardProgOnExit                   = "on_exit"
+	GuardProgUdp4Port                 = "udp4_port"
+	GuardProgUdp6Port                 = "udp6_port"
+	GuardVarInForce                   = "in_force"
+	GuardVarKeepControl               = "keep_control"
+	GuardVarKeepCounter               = "keep_counter"
+	GuardVarKeepEvent                 = "keep_event"
+	GuardVarKeepLabelFlag             = "keep_label_flag"
+	GuardVarKeepOp                    = "keep_op"
+	GuardVarKeepOptionHow             = "keep_option_how"
+	GuardVarKeepPlaceFlag             = "keep_place_flag"
+	GuardVarKeepSurface               = "keep_surface"
+	GuardVarKeepTarget                = "keep_target"
+	GuardVarPlaces                    = "places"
+	GuardVarPlainGroups               = "plain_groups"
+	GuardVarTheAgent                  = "the_agent"
+	GuardVarTree                      = "tree"
 )
 
 // LoadGuard returns the embedded CollectionSpec for Guard.
@@ -329,94 +720,182 @@ type GuardSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type GuardProgramSpecs struct {
-	AfterRename          *ebpf.ProgramSpec `ebpf:"after_rename"`
-	LsmBprmCheckSecurity *ebpf.ProgramSpec `ebpf:"lsm_bprm_check_security"`
-	LsmBprmCredsForExec  *ebpf.ProgramSpec `ebpf:"lsm_bprm_creds_for_exec"`
-	LsmFileIoctl         *ebpf.ProgramSpec `ebpf:"lsm_file_ioctl"`
-	LsmFileMprotect      *ebpf.ProgramSpec `ebpf:"lsm_file_mprotect"`
-	LsmFileOpen          *ebpf.ProgramSpec `ebpf:"lsm_file_open"`
-	LsmInodeCreate       *ebpf.ProgramSpec `ebpf:"lsm_inode_create"`
-	LsmInodeLink         *ebpf.ProgramSpec `ebpf:"lsm_inode_link"`
-	LsmInodeMkdir        *ebpf.ProgramSpec `ebpf:"lsm_inode_mkdir"`
-	LsmInodeMknod        *ebpf.ProgramSpec `ebpf:"lsm_inode_mknod"`
-	LsmInodeRemoveAcl    *ebpf.ProgramSpec `ebpf:"lsm_inode_remove_acl"`
-	LsmInodeRemovexattr  *ebpf.ProgramSpec `ebpf:"lsm_inode_removexattr"`
-	LsmInodeRename       *ebpf.ProgramSpec `ebpf:"lsm_inode_rename"`
-	LsmInodeRmdir        *ebpf.ProgramSpec `ebpf:"lsm_inode_rmdir"`
-	LsmInodeSetAcl       *ebpf.ProgramSpec `ebpf:"lsm_inode_set_acl"`
-	LsmInodeSetattr      *ebpf.ProgramSpec `ebpf:"lsm_inode_setattr"`
-	LsmInodeSetattr2     *ebpf.ProgramSpec `ebpf:"lsm_inode_setattr_2"`
-	LsmInodeSetxattr     *ebpf.ProgramSpec `ebpf:"lsm_inode_setxattr"`
-	LsmInodeSymlink      *ebpf.ProgramSpec `ebpf:"lsm_inode_symlink"`
-	LsmInodeUnlink       *ebpf.ProgramSpec `ebpf:"lsm_inode_unlink"`
-	LsmKernelReadFile    *ebpf.ProgramSpec `ebpf:"lsm_kernel_read_file"`
-	LsmMmapFile          *ebpf.ProgramSpec `ebpf:"lsm_mmap_file"`
-	LsmMoveMount         *ebpf.ProgramSpec `ebpf:"lsm_move_mount"`
-	LsmSbMount           *ebpf.ProgramSpec `ebpf:"lsm_sb_mount"`
-	LsmSocketBind        *ebpf.ProgramSpec `ebpf:"lsm_socket_bind"`
-	LsmSocketListen      *ebpf.ProgramSpec `ebpf:"lsm_socket_listen"`
-	LsmTaskAlloc         *ebpf.ProgramSpec `ebpf:"lsm_task_alloc"`
-	ModBprmCheckSecurity *ebpf.ProgramSpec `ebpf:"mod_bprm_check_security"`
-	ModBprmCredsForExec  *ebpf.ProgramSpec `ebpf:"mod_bprm_creds_for_exec"`
-	ModFileIoctl         *ebpf.ProgramSpec `ebpf:"mod_file_ioctl"`
-	ModFileMprotect      *ebpf.ProgramSpec `ebpf:"mod_file_mprotect"`
-	ModFileOpen          *ebpf.ProgramSpec `ebpf:"mod_file_open"`
-	ModInodeCreate       *ebpf.ProgramSpec `ebpf:"mod_inode_create"`
-	ModInodeLink         *ebpf.ProgramSpec `ebpf:"mod_inode_link"`
-	ModInodeMkdir        *ebpf.ProgramSpec `ebpf:"mod_inode_mkdir"`
-	ModInodeMknod        *ebpf.ProgramSpec `ebpf:"mod_inode_mknod"`
-	ModInodeRemoveAcl    *ebpf.ProgramSpec `ebpf:"mod_inode_remove_acl"`
-	ModInodeRemovexattr  *ebpf.ProgramSpec `ebpf:"mod_inode_removexattr"`
-	ModInodeRename       *ebpf.ProgramSpec `ebpf:"mod_inode_rename"`
-	ModInodeRmdir        *ebpf.ProgramSpec `ebpf:"mod_inode_rmdir"`
-	ModInodeSetAcl       *ebpf.ProgramSpec `ebpf:"mod_inode_set_acl"`
-	ModInodeSetattr      *ebpf.ProgramSpec `ebpf:"mod_inode_setattr"`
-	ModInodeSetxattr     *ebpf.ProgramSpec `ebpf:"mod_inode_setxattr"`
-	ModInodeSymlink      *ebpf.ProgramSpec `ebpf:"mod_inode_symlink"`
-	ModInodeUnlink       *ebpf.ProgramSpec `ebpf:"mod_inode_unlink"`
-	ModKernelReadFile    *ebpf.ProgramSpec `ebpf:"mod_kernel_read_file"`
-	ModMmapFile          *ebpf.ProgramSpec `ebpf:"mod_mmap_file"`
-	ModMoveMount         *ebpf.ProgramSpec `ebpf:"mod_move_mount"`
-	ModSbMount           *ebpf.ProgramSpec `ebpf:"mod_sb_mount"`
-	ModSocketBind        *ebpf.ProgramSpec `ebpf:"mod_socket_bind"`
-	ModSocketListen      *ebpf.ProgramSpec `ebpf:"mod_socket_listen"`
-	ModTaskAlloc         *ebpf.ProgramSpec `ebpf:"mod_task_alloc"`
-	OnExit               *ebpf.ProgramSpec `ebpf:"on_exit"`
+	KeepFtrace               *ebpf.ProgramSpec `ebpf:"keep_ftrace"`
+	LsmBpf                   *ebpf.ProgramSpec `ebpf:"lsm_bpf"`
+	LsmBpfMap                *ebpf.ProgramSpec `ebpf:"lsm_bpf_map"`
+	LsmBpfProg               *ebpf.ProgramSpec `ebpf:"lsm_bpf_prog"`
+	LsmBprmCheckSecurity     *ebpf.ProgramSpec `ebpf:"lsm_bprm_check_security"`
+	LsmBprmCredsForExec      *ebpf.ProgramSpec `ebpf:"lsm_bprm_creds_for_exec"`
+	LsmCapable               *ebpf.ProgramSpec `ebpf:"lsm_capable"`
+	LsmCapset                *ebpf.ProgramSpec `ebpf:"lsm_capset"`
+	LsmFileFcntl             *ebpf.ProgramSpec `ebpf:"lsm_file_fcntl"`
+	LsmFileIoctl             *ebpf.ProgramSpec `ebpf:"lsm_file_ioctl"`
+	LsmFileIoctlCompat       *ebpf.ProgramSpec `ebpf:"lsm_file_ioctl_compat"`
+	LsmFileMprotect          *ebpf.ProgramSpec `ebpf:"lsm_file_mprotect"`
+	LsmFileOpen              *ebpf.ProgramSpec `ebpf:"lsm_file_open"`
+	LsmInodeCreate           *ebpf.ProgramSpec `ebpf:"lsm_inode_create"`
+	LsmInodeFollowLink       *ebpf.ProgramSpec `ebpf:"lsm_inode_follow_link"`
+	LsmInodeInitSecurityAnon *ebpf.ProgramSpec `ebpf:"lsm_inode_init_security_anon"`
+	LsmInodeLink             *ebpf.ProgramSpec `ebpf:"lsm_inode_link"`
+	LsmInodeMkdir            *ebpf.ProgramSpec `ebpf:"lsm_inode_mkdir"`
+	LsmInodeMknod            *ebpf.ProgramSpec `ebpf:"lsm_inode_mknod"`
+	LsmInodeRemoveAcl        *ebpf.ProgramSpec `ebpf:"lsm_inode_remove_acl"`
+	LsmInodeRemovexattr      *ebpf.ProgramSpec `ebpf:"lsm_inode_removexattr"`
+	LsmInodeRename           *ebpf.ProgramSpec `ebpf:"lsm_inode_rename"`
+	LsmInodeRmdir            *ebpf.ProgramSpec `ebpf:"lsm_inode_rmdir"`
+	LsmInodeSetAcl           *ebpf.ProgramSpec `ebpf:"lsm_inode_set_acl"`
+	LsmInodeSetattr          *ebpf.ProgramSpec `ebpf:"lsm_inode_setattr"`
+	LsmInodeSetattr2         *ebpf.ProgramSpec `ebpf:"lsm_inode_setattr_2"`
+	LsmInodeSetxattr         *ebpf.ProgramSpec `ebpf:"lsm_inode_setxattr"`
+	LsmInodeSymlink          *ebpf.ProgramSpec `ebpf:"lsm_inode_symlink"`
+	LsmInodeUnlink           *ebpf.ProgramSpec `ebpf:"lsm_inode_unlink"`
+	LsmKernelLoadData        *ebpf.ProgramSpec `ebpf:"lsm_kernel_load_data"`
+	LsmKernelModuleRequest   *ebpf.ProgramSpec `ebpf:"lsm_kernel_module_request"`
+	LsmKernelReadFile        *ebpf.ProgramSpec `ebpf:"lsm_kernel_read_file"`
+	LsmKeyAlloc              *ebpf.ProgramSpec `ebpf:"lsm_key_alloc"`
+	LsmKeyPermission         *ebpf.ProgramSpec `ebpf:"lsm_key_permission"`
+	LsmLockedDown            *ebpf.ProgramSpec `ebpf:"lsm_locked_down"`
+	LsmMmapFile              *ebpf.ProgramSpec `ebpf:"lsm_mmap_file"`
+	LsmMoveMount             *ebpf.ProgramSpec `ebpf:"lsm_move_mount"`
+	LsmNetlinkSend           *ebpf.ProgramSpec `ebpf:"lsm_netlink_send"`
+	LsmPerfEventOpen         *ebpf.ProgramSpec `ebpf:"lsm_perf_event_open"`
+	LsmPtraceAccessCheck     *ebpf.ProgramSpec `ebpf:"lsm_ptrace_access_check"`
+	LsmPtraceTraceme         *ebpf.ProgramSpec `ebpf:"lsm_ptrace_traceme"`
+	LsmSbMount               *ebpf.ProgramSpec `ebpf:"lsm_sb_mount"`
+	LsmSbRemount             *ebpf.ProgramSpec `ebpf:"lsm_sb_remount"`
+	LsmSbUmount              *ebpf.ProgramSpec `ebpf:"lsm_sb_umount"`
+	LsmSocketAccept          *ebpf.ProgramSpec `ebpf:"lsm_socket_accept"`
+	LsmSocketConnect         *ebpf.ProgramSpec `ebpf:"lsm_socket_connect"`
+	LsmSocketCreate          *ebpf.ProgramSpec `ebpf:"lsm_socket_create"`
+	LsmSocketListen          *ebpf.ProgramSpec `ebpf:"lsm_socket_listen"`
+	LsmSocketSetsockopt      *ebpf.ProgramSpec `ebpf:"lsm_socket_setsockopt"`
+	LsmTaskAlloc             *ebpf.ProgramSpec `ebpf:"lsm_task_alloc"`
+	LsmTaskFixSetgid         *ebpf.ProgramSpec `ebpf:"lsm_task_fix_setgid"`
+	LsmTaskFixSetgroups      *ebpf.ProgramSpec `ebpf:"lsm_task_fix_setgroups"`
+	LsmTaskFixSetuid         *ebpf.ProgramSpec `ebpf:"lsm_task_fix_setuid"`
+	LsmTaskKill              *ebpf.ProgramSpec `ebpf:"lsm_task_kill"`
+	LsmTaskSetioprio         *ebpf.ProgramSpec `ebpf:"lsm_task_setioprio"`
+	LsmTaskSetnice           *ebpf.ProgramSpec `ebpf:"lsm_task_setnice"`
+	LsmTaskSetrlimit         *ebpf.ProgramSpec `ebpf:"lsm_task_setrlimit"`
+	LsmTaskSetscheduler      *ebpf.ProgramSpec `ebpf:"lsm_task_setscheduler"`
+	LsmUnixMaySend           *ebpf.ProgramSpec `ebpf:"lsm_unix_may_send"`
+	LsmUnixStreamConnect     *ebpf.ProgramSpec `ebpf:"lsm_unix_stream_connect"`
+	LsmUsernsCreate          *ebpf.ProgramSpec `ebpf:"lsm_userns_create"`
+	ModBpf                   *ebpf.ProgramSpec `ebpf:"mod_bpf"`
+	ModBpfMap                *ebpf.ProgramSpec `ebpf:"mod_bpf_map"`
+	ModBpfProg               *ebpf.ProgramSpec `ebpf:"mod_bpf_prog"`
+	ModBprmCheckSecurity     *ebpf.ProgramSpec `ebpf:"mod_bprm_check_security"`
+	ModBprmCredsForExec      *ebpf.ProgramSpec `ebpf:"mod_bprm_creds_for_exec"`
+	ModCapable               *ebpf.ProgramSpec `ebpf:"mod_capable"`
+	ModCapset                *ebpf.ProgramSpec `ebpf:"mod_capset"`
+	ModFileFcntl             *ebpf.ProgramSpec `ebpf:"mod_file_fcntl"`
+	ModFileIoctl             *ebpf.ProgramSpec `ebpf:"mod_file_ioctl"`
+	ModFileIoctlCompat       *ebpf.ProgramSpec `ebpf:"mod_file_ioctl_compat"`
+	ModFileMprotect          *ebpf.ProgramSpec `ebpf:"mod_file_mprotect"`
+	ModFileOpen              *ebpf.ProgramSpec `ebpf:"mod_file_open"`
+	ModInodeCreate           *ebpf.ProgramSpec `ebpf:"mod_inode_create"`
+	ModInodeFollowLink       *ebpf.ProgramSpec `ebpf:"mod_inode_follow_link"`
+	ModInodeInitSecurityAnon *ebpf.ProgramSpec `ebpf:"mod_inode_init_security_anon"`
+	ModInodeLink             *ebpf.ProgramSpec `ebpf:"mod_inode_link"`
+	ModInodeMkdir            *ebpf.ProgramSpec `ebpf:"mod_inode_mkdir"`
+	ModInodeMknod            *ebpf.ProgramSpec `ebpf:"mod_inode_mknod"`
+	ModInodeRemoveAcl        *ebpf.ProgramSpec `ebpf:"mod_inode_remove_acl"`
+	ModInodeRemovexattr      *ebpf.ProgramSpec `ebpf:"mod_inode_removexattr"`
+	ModInodeRename           *ebpf.ProgramSpec `ebpf:"mod_inode_rename"`
+	ModInodeRmdir            *ebpf.ProgramSpec `ebpf:"mod_inode_rmdir"`
+	ModInodeSetAcl           *ebpf.ProgramSpec `ebpf:"mod_inode_set_acl"`
+	ModInodeSetattr          *ebpf.ProgramSpec `ebpf:"mod_inode_setattr"`
+	ModInodeSetxattr         *ebpf.ProgramSpec `ebpf:"mod_inode_setxattr"`
+	ModInodeSymlink          *ebpf.ProgramSpec `ebpf:"mod_inode_symlink"`
+	ModInodeUnlink           *ebpf.ProgramSpec `ebpf:"mod_inode_unlink"`
+	ModKernelLoadData        *ebpf.ProgramSpec `ebpf:"mod_kernel_load_data"`
+	ModKernelModuleRequest   *ebpf.ProgramSpec `ebpf:"mod_kernel_module_request"`
+	ModKernelReadFile        *ebpf.ProgramSpec `ebpf:"mod_kernel_read_file"`
+	ModKeyAlloc              *ebpf.ProgramSpec `ebpf:"mod_key_alloc"`
+	ModKeyPermission         *ebpf.ProgramSpec `ebpf:"mod_key_permission"`
+	ModLockedDown            *ebpf.ProgramSpec `ebpf:"mod_locked_down"`
+	ModMmapFile              *ebpf.ProgramSpec `ebpf:"mod_mmap_file"`
+	ModMoveMount             *ebpf.ProgramSpec `ebpf:"mod_move_mount"`
+	ModNetlinkSend           *ebpf.ProgramSpec `ebpf:"mod_netlink_send"`
+	ModPerfEventOpen         *ebpf.ProgramSpec `ebpf:"mod_perf_event_open"`
+	ModPtraceAccessCheck     *ebpf.ProgramSpec `ebpf:"mod_ptrace_access_check"`
+	ModPtraceTraceme         *ebpf.ProgramSpec `ebpf:"mod_ptrace_traceme"`
+	ModSbMount               *ebpf.ProgramSpec `ebpf:"mod_sb_mount"`
+	ModSbRemount             *ebpf.ProgramSpec `ebpf:"mod_sb_remount"`
+	ModSbUmount              *ebpf.ProgramSpec `ebpf:"mod_sb_umount"`
+	ModSocketAccept          *ebpf.ProgramSpec `ebpf:"mod_socket_accept"`
+	ModSocketConnect         *ebpf.ProgramSpec `ebpf:"mod_socket_connect"`
+	ModSocketCreate          *ebpf.ProgramSpec `ebpf:"mod_socket_create"`
+	ModSocketListen          *ebpf.ProgramSpec `ebpf:"mod_socket_listen"`
+	ModSocketSetsockopt      *ebpf.ProgramSpec `ebpf:"mod_socket_setsockopt"`
+	ModTaskAlloc             *ebpf.ProgramSpec `ebpf:"mod_task_alloc"`
+	ModTaskFixSetgid         *ebpf.ProgramSpec `ebpf:"mod_task_fix_setgid"`
+	ModTaskFixSetgroups      *ebpf.ProgramSpec `ebpf:"mod_task_fix_setgroups"`
+	ModTaskFixSetuid         *ebpf.ProgramSpec `ebpf:"mod_task_fix_setuid"`
+	ModTaskKill              *ebpf.ProgramSpec `ebpf:"mod_task_kill"`
+	ModTaskSetioprio         *ebpf.ProgramSpec `ebpf:"mod_task_setioprio"`
+	ModTaskSetnice           *ebpf.ProgramSpec `ebpf:"mod_task_setnice"`
+	ModTaskSetrlimit         *ebpf.ProgramSpec `ebpf:"mod_task_setrlimit"`
+	ModTaskSetscheduler      *ebpf.ProgramSpec `ebpf:"mod_task_setscheduler"`
+	ModUnixMaySend           *ebpf.ProgramSpec `ebpf:"mod_unix_may_send"`
+	ModUnixStreamConnect     *ebpf.ProgramSpec `ebpf:"mod_unix_stream_connect"`
+	ModUsernsCreate          *ebpf.ProgramSpec `ebpf:"mod_userns_create"`
+	OnCommittedCreds         *ebpf.ProgramSpec `ebpf:"on_committed_creds"`
+	OnExit                   *ebpf.ProgramSpec `ebpf:"on_exit"`
+	Udp4Port                 *ebpf.ProgramSpec `ebpf:"udp4_port"`
+	Udp6Port                 *ebpf.ProgramSpec `ebpf:"udp6_port"`
 }
 
 // GuardMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type GuardMapSpecs struct {
-	Configs      *ebpf.MapSpec `ebpf:"configs"`
-	Counters     *ebpf.MapSpec `ebpf:"counters"`
-	Extensions   *ebpf.MapSpec `ebpf:"extensions"`
-	Filesystems  *ebpf.MapSpec `ebpf:"filesystems"`
-	Identities   *ebpf.MapSpec `ebpf:"identities"`
-	InForce      *ebpf.MapSpec `ebpf:"in_force"`
-	Labels       *ebpf.MapSpec `ebpf:"labels"`
-	Notes        *ebpf.MapSpec `ebpf:"notes"`
-	Places       *ebpf.MapSpec `ebpf:"places"`
-	Programs     *ebpf.MapSpec `ebpf:"programs"`
-	Refusals     *ebpf.MapSpec `ebpf:"refusals"`
-	Roots        *ebpf.MapSpec `ebpf:"roots"`
-	TheAgent     *ebpf.MapSpec `ebpf:"the_agent"`
-	Told         *ebpf.MapSpec `ebpf:"told"`
-	Transactions *ebpf.MapSpec `ebpf:"transactions"`
-	Tree         *ebpf.MapSpec `ebpf:"tree"`
+	Accounts      *ebpf.MapSpec `ebpf:"accounts"`
+	Addresses     *ebpf.MapSpec `ebpf:"addresses"`
+	Configs       *ebpf.MapSpec `ebpf:"configs"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	Devices       *ebpf.MapSpec `ebpf:"devices"`
+	Extensions    *ebpf.MapSpec `ebpf:"extensions"`
+	Groups        *ebpf.MapSpec `ebpf:"groups"`
+	Identities    *ebpf.MapSpec `ebpf:"identities"`
+	JustContained *ebpf.MapSpec `ebpf:"just_contained"`
+	Labels        *ebpf.MapSpec `ebpf:"labels"`
+	Lineages      *ebpf.MapSpec `ebpf:"lineages"`
+	Made          *ebpf.MapSpec `ebpf:"made"`
+	Names         *ebpf.MapSpec `ebpf:"names"`
+	Notes         *ebpf.MapSpec `ebpf:"notes"`
+	Own           *ebpf.MapSpec `ebpf:"own"`
+	Ports         *ebpf.MapSpec `ebpf:"ports"`
+	Privileges    *ebpf.MapSpec `ebpf:"privileges"`
+	Programs      *ebpf.MapSpec `ebpf:"programs"`
+	Readings      *ebpf.MapSpec `ebpf:"readings"`
+	Refusals      *ebpf.MapSpec `ebpf:"refusals"`
+	Roots         *ebpf.MapSpec `ebpf:"roots"`
+	Syscalls      *ebpf.MapSpec `ebpf:"syscalls"`
+	Told          *ebpf.MapSpec `ebpf:"told"`
+	Transactions  *ebpf.MapSpec `ebpf:"transactions"`
+	Units         *ebpf.MapSpec `ebpf:"units"`
+	UserNames     *ebpf.MapSpec `ebpf:"user_names"`
 }
 
 // GuardVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type GuardVariableSpecs struct {
-	KeepAgent     *ebpf.VariableSpec `ebpf:"keep_agent"`
+	InForce       *ebpf.VariableSpec `ebpf:"in_force"`
 	KeepControl   *ebpf.VariableSpec `ebpf:"keep_control"`
 	KeepCounter   *ebpf.VariableSpec `ebpf:"keep_counter"`
 	KeepEvent     *ebpf.VariableSpec `ebpf:"keep_event"`
 	KeepLabelFlag *ebpf.VariableSpec `ebpf:"keep_label_flag"`
 	KeepOp        *ebpf.VariableSpec `ebpf:"keep_op"`
-	KeepSpace     *ebpf.VariableSpec `ebpf:"keep_space"`
+	KeepOptionHow *ebpf.VariableSpec `ebpf:"keep_option_how"`
+	KeepPlaceFlag *ebpf.VariableSpec `ebpf:"keep_place_flag"`
+	KeepSurface   *ebpf.VariableSpec `ebpf:"keep_surface"`
+	KeepTarget    *ebpf.VariableSpec `ebpf:"keep_target"`
+	Places        *ebpf.VariableSpec `ebpf:"places"`
+	PlainGroups   *ebpf.VariableSpec `ebpf:"plain_groups"`
+	TheAgent      *ebpf.VariableSpec `ebpf:"the_agent"`
+	Tree          *ebpf.VariableSpec `ebpf:"tree"`
 }
 
 // GuardObjects contains all objects after they have been loaded into the kernel.
@@ -439,42 +918,62 @@ func (o *GuardObjects) Close() error {
 //
 // It can be passed to LoadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type GuardMaps struct {
-	Configs      *ebpf.Map `ebpf:"configs"`
-	Counters     *ebpf.Map `ebpf:"counters"`
-	Extensions   *ebpf.Map `ebpf:"extensions"`
-	Filesystems  *ebpf.Map `ebpf:"filesystems"`
-	Identities   *ebpf.Map `ebpf:"identities"`
-	InForce      *ebpf.Map `ebpf:"in_force"`
-	Labels       *ebpf.Map `ebpf:"labels"`
-	Notes        *ebpf.Map `ebpf:"notes"`
-	Places       *ebpf.Map `ebpf:"places"`
-	Programs     *ebpf.Map `ebpf:"programs"`
-	Refusals     *ebpf.Map `ebpf:"refusals"`
-	Roots        *ebpf.Map `ebpf:"roots"`
-	TheAgent     *ebpf.Map `ebpf:"the_agent"`
-	Told         *ebpf.Map `ebpf:"told"`
-	Transactions *ebpf.Map `ebpf:"transactions"`
-	Tree         *ebpf.Map `ebpf:"tree"`
+	Accounts      *ebpf.Map `ebpf:"accounts"`
+	Addresses     *ebpf.Map `ebpf:"addresses"`
+	Configs       *ebpf.Map `ebpf:"configs"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	Devices       *ebpf.Map `ebpf:"devices"`
+	Extensions    *ebpf.Map `ebpf:"extensions"`
+	Groups        *ebpf.Map `ebpf:"groups"`
+	Identities    *ebpf.Map `ebpf:"identities"`
+	JustContained *ebpf.Map `ebpf:"just_contained"`
+	Labels        *ebpf.Map `ebpf:"labels"`
+	Lineages      *ebpf.Map `ebpf:"lineages"`
+	Made          *ebpf.Map `ebpf:"made"`
+	Names         *ebpf.Map `ebpf:"names"`
+	Notes         *ebpf.Map `ebpf:"notes"`
+	Own           *ebpf.Map `ebpf:"own"`
+	Ports         *ebpf.Map `ebpf:"ports"`
+	Privileges    *ebpf.Map `ebpf:"privileges"`
+	Programs      *ebpf.Map `ebpf:"programs"`
+	Readings      *ebpf.Map `ebpf:"readings"`
+	Refusals      *ebpf.Map `ebpf:"refusals"`
+	Roots         *ebpf.Map `ebpf:"roots"`
+	Syscalls      *ebpf.Map `ebpf:"syscalls"`
+	Told          *ebpf.Map `ebpf:"told"`
+	Transactions  *ebpf.Map `ebpf:"transactions"`
+	Units         *ebpf.Map `ebpf:"units"`
+	UserNames     *ebpf.Map `ebpf:"user_names"`
 }
 
 func (m *GuardMaps) Close() error {
 	return _GuardClose(
+		m.Accounts,
+		m.Addresses,
 		m.Configs,
 		m.Counters,
+		m.Devices,
 		m.Extensions,
-		m.Filesystems,
+		m.Groups,
 		m.Identities,
-		m.InForce,
+		m.JustContained,
 		m.Labels,
+		m.Lineages,
+		m.Made,
+		m.Names,
 		m.Notes,
-		m.Places,
+		m.Own,
+		m.Ports,
+		m.Privileges,
 		m.Programs,
+		m.Readings,
 		m.Refusals,
 		m.Roots,
-		m.TheAgent,
+		m.Syscalls,
 		m.Told,
 		m.Transactions,
-		m.Tree,
+		m.Units,
+		m.UserNames,
 	)
 }
 
@@ -482,83 +981,170 @@ func (m *GuardMaps) Close() error {
 //
 // It can be passed to LoadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type GuardVariables struct {
-	KeepAgent     *ebpf.Variable `ebpf:"keep_agent"`
+	InForce       *ebpf.Variable `ebpf:"in_force"`
 	KeepControl   *ebpf.Variable `ebpf:"keep_control"`
 	KeepCounter   *ebpf.Variable `ebpf:"keep_counter"`
 	KeepEvent     *ebpf.Variable `ebpf:"keep_event"`
 	KeepLabelFlag *ebpf.Variable `ebpf:"keep_label_flag"`
 	KeepOp        *ebpf.Variable `ebpf:"keep_op"`
-	KeepSpace     *ebpf.Variable `ebpf:"keep_space"`
+	KeepOptionHow *ebpf.Variable `ebpf:"keep_option_how"`
+	KeepPlaceFlag *ebpf.Variable `ebpf:"keep_place_flag"`
+	KeepSurface   *ebpf.Variable `ebpf:"keep_surface"`
+	KeepTarget    *ebpf.Variable `ebpf:"keep_target"`
+	Places        *ebpf.Variable `ebpf:"places"`
+	PlainGroups   *ebpf.Variable `ebpf:"plain_groups"`
+	TheAgent      *ebpf.Variable `ebpf:"the_agent"`
+	Tree          *ebpf.Variable `ebpf:"tree"`
 }
 
 // GuardPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type GuardPrograms struct {
-	AfterRename          *ebpf.Program `ebpf:"after_rename"`
-	LsmBprmCheckSecurity *ebpf.Program `ebpf:"lsm_bprm_check_security"`
-	LsmBprmCredsForExec  *ebpf.Program `ebpf:"lsm_bprm_creds_for_exec"`
-	LsmFileIoctl         *ebpf.Program `ebpf:"lsm_file_ioctl"`
-	LsmFileMprotect      *ebpf.Program `ebpf:"lsm_file_mprotect"`
-	LsmFileOpen          *ebpf.Program `ebpf:"lsm_file_open"`
-	LsmInodeCreate       *ebpf.Program `ebpf:"lsm_inode_create"`
-	LsmInodeLink         *ebpf.Program `ebpf:"lsm_inode_link"`
-	LsmInodeMkdir        *ebpf.Program `ebpf:"lsm_inode_mkdir"`
-	LsmInodeMknod        *ebpf.Program `ebpf:"lsm_inode_mknod"`
-	LsmInodeRemoveAcl    *ebpf.Program `ebpf:"lsm_inode_remove_acl"`
-	LsmInodeRemovexattr  *ebpf.Program `ebpf:"lsm_inode_removexattr"`
-	LsmInodeRename       *ebpf.Program `ebpf:"lsm_inode_rename"`
-	LsmInodeRmdir        *ebpf.Program `ebpf:"lsm_inode_rmdir"`
-	LsmInodeSetAcl       *ebpf.Program `ebpf:"lsm_inode_set_acl"`
-	LsmInodeSetattr      *ebpf.Program `ebpf:"lsm_inode_setattr"`
-	LsmInodeSetattr2     *ebpf.Program `ebpf:"lsm_inode_setattr_2"`
-	LsmInodeSetxattr     *ebpf.Program `ebpf:"lsm_inode_setxattr"`
-	LsmInodeSymlink      *ebpf.Program `ebpf:"lsm_inode_symlink"`
-	LsmInodeUnlink       *ebpf.Program `ebpf:"lsm_inode_unlink"`
-	LsmKernelReadFile    *ebpf.Program `ebpf:"lsm_kernel_read_file"`
-	LsmMmapFile          *ebpf.Program `ebpf:"lsm_mmap_file"`
-	LsmMoveMount         *ebpf.Program `ebpf:"lsm_move_mount"`
-	LsmSbMount           *ebpf.Program `ebpf:"lsm_sb_mount"`
-	LsmSocketBind        *ebpf.Program `ebpf:"lsm_socket_bind"`
-	LsmSocketListen      *ebpf.Program `ebpf:"lsm_socket_listen"`
-	LsmTaskAlloc         *ebpf.Program `ebpf:"lsm_task_alloc"`
-	ModBprmCheckSecurity *ebpf.Program `ebpf:"mod_bprm_check_security"`
-	ModBprmCredsForExec  *ebpf.Program `ebpf:"mod_bprm_creds_for_exec"`
-	ModFileIoctl         *ebpf.Program `ebpf:"mod_file_ioctl"`
-	ModFileMprotect      *ebpf.Program `ebpf:"mod_file_mprotect"`
-	ModFileOpen          *ebpf.Program `ebpf:"mod_file_open"`
-	ModInodeCreate       *ebpf.Program `ebpf:"mod_inode_create"`
-	ModInodeLink         *ebpf.Program `ebpf:"mod_inode_link"`
-	ModInodeMkdir        *ebpf.Program `ebpf:"mod_inode_mkdir"`
-	ModInodeMknod        *ebpf.Program `ebpf:"mod_inode_mknod"`
-	ModInodeRemoveAcl    *ebpf.Program `ebpf:"mod_inode_remove_acl"`
-	ModInodeRemovexattr  *ebpf.Program `ebpf:"mod_inode_removexattr"`
-	ModInodeRename       *ebpf.Program `ebpf:"mod_inode_rename"`
-	ModInodeRmdir        *ebpf.Program `ebpf:"mod_inode_rmdir"`
-	ModInodeSetAcl       *ebpf.Program `ebpf:"mod_inode_set_acl"`
-	ModInodeSetattr      *ebpf.Program `ebpf:"mod_inode_setattr"`
-	ModInodeSetxattr     *ebpf.Program `ebpf:"mod_inode_setxattr"`
-	ModInodeSymlink      *ebpf.Program `ebpf:"mod_inode_symlink"`
-	ModInodeUnlink       *ebpf.Program `ebpf:"mod_inode_unlink"`
-	ModKernelReadFile    *ebpf.Program `ebpf:"mod_kernel_read_file"`
-	ModMmapFile          *ebpf.Program `ebpf:"mod_mmap_file"`
-	ModMoveMount         *ebpf.Program `ebpf:"mod_move_mount"`
-	ModSbMount           *ebpf.Program `ebpf:"mod_sb_mount"`
-	ModSocketBind        *ebpf.Program `ebpf:"mod_socket_bind"`
-	ModSocketListen      *ebpf.Program `ebpf:"mod_socket_listen"`
-	ModTaskAlloc         *ebpf.Program `ebpf:"mod_task_alloc"`
-	OnExit               *ebpf.Program `ebpf:"on_exit"`
+	KeepFtrace               *ebpf.Program `ebpf:"keep_ftrace"`
+	LsmBpf                   *ebpf.Program `ebpf:"lsm_bpf"`
+	LsmBpfMap                *ebpf.Program `ebpf:"lsm_bpf_map"`
+	LsmBpfProg               *ebpf.Program `ebpf:"lsm_bpf_prog"`
+	LsmBprmCheckSecurity     *ebpf.Program `ebpf:"lsm_bprm_check_security"`
+	LsmBprmCredsForExec      *ebpf.Program `ebpf:"lsm_bprm_creds_for_exec"`
+	LsmCapable               *ebpf.Program `ebpf:"lsm_capable"`
+	LsmCapset                *ebpf.Program `ebpf:"lsm_capset"`
+	LsmFileFcntl             *ebpf.Program `ebpf:"lsm_file_fcntl"`
+	LsmFileIoctl             *ebpf.Program `ebpf:"lsm_file_ioctl"`
+	LsmFileIoctlCompat       *ebpf.Program `ebpf:"lsm_file_ioctl_compat"`
+	LsmFileMprotect          *ebpf.Program `ebpf:"lsm_file_mprotect"`
+	LsmFileOpen              *ebpf.Program `ebpf:"lsm_file_open"`
+	LsmInodeCreate           *ebpf.Program `ebpf:"lsm_inode_create"`
+	LsmInodeFollowLink       *ebpf.Program `ebpf:"lsm_inode_follow_link"`
+	LsmInodeInitSecurityAnon *ebpf.Program `ebpf:"lsm_inode_init_security_anon"`
+	LsmInodeLink             *ebpf.Program `ebpf:"lsm_inode_link"`
+	LsmInodeMkdir            *ebpf.Program `ebpf:"lsm_inode_mkdir"`
+	LsmInodeMknod            *ebpf.Program `ebpf:"lsm_inode_mknod"`
+	LsmInodeRemoveAcl        *ebpf.Program `ebpf:"lsm_inode_remove_acl"`
+	LsmInodeRemovexattr      *ebpf.Program `ebpf:"lsm_inode_removexattr"`
+	LsmInodeRename           *ebpf.Program `ebpf:"lsm_inode_rename"`
+	LsmInodeRmdir            *ebpf.Program `ebpf:"lsm_inode_rmdir"`
+	LsmInodeSetAcl           *ebpf.Program `ebpf:"lsm_inode_set_acl"`
+	LsmInodeSetattr          *ebpf.Program `ebpf:"lsm_inode_setattr"`
+	LsmInodeSetattr2         *ebpf.Program `ebpf:"lsm_inode_setattr_2"`
+	LsmInodeSetxattr         *ebpf.Program `ebpf:"lsm_inode_setxattr"`
+	LsmInodeSymlink          *ebpf.Program `ebpf:"lsm_inode_symlink"`
+	LsmInodeUnlink           *ebpf.Program `ebpf:"lsm_inode_unlink"`
+	LsmKernelLoadData        *ebpf.Program `ebpf:"lsm_kernel_load_data"`
+	LsmKernelModuleRequest   *ebpf.Program `ebpf:"lsm_kernel_module_request"`
+	LsmKernelReadFile        *ebpf.Program `ebpf:"lsm_kernel_read_file"`
+	LsmKeyAlloc              *ebpf.Program `ebpf:"lsm_key_alloc"`
+	LsmKeyPermission         *ebpf.Program `ebpf:"lsm_key_permission"`
+	LsmLockedDown            *ebpf.Program `ebpf:"lsm_locked_down"`
+	LsmMmapFile              *ebpf.Program `ebpf:"lsm_mmap_file"`
+	LsmMoveMount             *ebpf.Program `ebpf:"lsm_move_mount"`
+	LsmNetlinkSend           *ebpf.Program `ebpf:"lsm_netlink_send"`
+	LsmPerfEventOpen         *ebpf.Program `ebpf:"lsm_perf_event_open"`
+	LsmPtraceAccessCheck     *ebpf.Program `ebpf:"lsm_ptrace_access_check"`
+	LsmPtraceTraceme         *ebpf.Program `ebpf:"lsm_ptrace_traceme"`
+	LsmSbMount               *ebpf.Program `ebpf:"lsm_sb_mount"`
+	LsmSbRemount             *ebpf.Program `ebpf:"lsm_sb_remount"`
+	LsmSbUmount              *ebpf.Program `ebpf:"lsm_sb_umount"`
+	LsmSocketAccept          *ebpf.Program `ebpf:"lsm_socket_accept"`
+	LsmSocketConnect         *ebpf.Program `ebpf:"lsm_socket_connect"`
+	LsmSocketCreate          *ebpf.Program `ebpf:"lsm_socket_create"`
+	LsmSocketListen          *ebpf.Program `ebpf:"lsm_socket_listen"`
+	LsmSocketSetsockopt      *ebpf.Program `ebpf:"lsm_socket_setsockopt"`
+	LsmTaskAlloc             *ebpf.Program `ebpf:"lsm_task_alloc"`
+	LsmTaskFixSetgid         *ebpf.Program `ebpf:"lsm_task_fix_setgid"`
+	LsmTaskFixSetgroups      *ebpf.Program `ebpf:"lsm_task_fix_setgroups"`
+	LsmTaskFixSetuid         *ebpf.Program `ebpf:"lsm_task_fix_setuid"`
+	LsmTaskKill              *ebpf.Program `ebpf:"lsm_task_kill"`
+	LsmTaskSetioprio         *ebpf.Program `ebpf:"lsm_task_setioprio"`
+	LsmTaskSetnice           *ebpf.Program `ebpf:"lsm_task_setnice"`
+	LsmTaskSetrlimit         *ebpf.Program `ebpf:"lsm_task_setrlimit"`
+	LsmTaskSetscheduler      *ebpf.Program `ebpf:"lsm_task_setscheduler"`
+	LsmUnixMaySend           *ebpf.Program `ebpf:"lsm_unix_may_send"`
+	LsmUnixStreamConnect     *ebpf.Program `ebpf:"lsm_unix_stream_connect"`
+	LsmUsernsCreate          *ebpf.Program `ebpf:"lsm_userns_create"`
+	ModBpf                   *ebpf.Program `ebpf:"mod_bpf"`
+	ModBpfMap                *ebpf.Program `ebpf:"mod_bpf_map"`
+	ModBpfProg               *ebpf.Program `ebpf:"mod_bpf_prog"`
+	ModBprmCheckSecurity     *ebpf.Program `ebpf:"mod_bprm_check_security"`
+	ModBprmCredsForExec      *ebpf.Program `ebpf:"mod_bprm_creds_for_exec"`
+	ModCapable               *ebpf.Program `ebpf:"mod_capable"`
+	ModCapset                *ebpf.Program `ebpf:"mod_capset"`
+	ModFileFcntl             *ebpf.Program `ebpf:"mod_file_fcntl"`
+	ModFileIoctl             *ebpf.Program `ebpf:"mod_file_ioctl"`
+	ModFileIoctlCompat       *ebpf.Program `ebpf:"mod_file_ioctl_compat"`
+	ModFileMprotect          *ebpf.Program `ebpf:"mod_file_mprotect"`
+	ModFileOpen              *ebpf.Program `ebpf:"mod_file_open"`
+	ModInodeCreate           *ebpf.Program `ebpf:"mod_inode_create"`
+	ModInodeFollowLink       *ebpf.Program `ebpf:"mod_inode_follow_link"`
+	ModInodeInitSecurityAnon *ebpf.Program `ebpf:"mod_inode_init_security_anon"`
+	ModInodeLink             *ebpf.Program `ebpf:"mod_inode_link"`
+	ModInodeMkdir            *ebpf.Program `ebpf:"mod_inode_mkdir"`
+	ModInodeMknod            *ebpf.Program `ebpf:"mod_inode_mknod"`
+	ModInodeRemoveAcl        *ebpf.Program `ebpf:"mod_inode_remove_acl"`
+	ModInodeRemovexattr      *ebpf.Program `ebpf:"mod_inode_removexattr"`
+	ModInodeRename           *ebpf.Program `ebpf:"mod_inode_rename"`
+	ModInodeRmdir            *ebpf.Program `ebpf:"mod_inode_rmdir"`
+	ModInodeSetAcl           *ebpf.Program `ebpf:"mod_inode_set_acl"`
+	ModInodeSetattr          *ebpf.Program `ebpf:"mod_inode_setattr"`
+	ModInodeSetxattr         *ebpf.Program `ebpf:"mod_inode_setxattr"`
+	ModInodeSymlink          *ebpf.Program `ebpf:"mod_inode_symlink"`
+	ModInodeUnlink           *ebpf.Program `ebpf:"mod_inode_unlink"`
+	ModKernelLoadData        *ebpf.Program `ebpf:"mod_kernel_load_data"`
+	ModKernelModuleRequest   *ebpf.Program `ebpf:"mod_kernel_module_request"`
+	ModKernelReadFile        *ebpf.Program `ebpf:"mod_kernel_read_file"`
+	ModKeyAlloc              *ebpf.Program `ebpf:"mod_key_alloc"`
+	ModKeyPermission         *ebpf.Program `ebpf:"mod_key_permission"`
+	ModLockedDown            *ebpf.Program `ebpf:"mod_locked_down"`
+	ModMmapFile              *ebpf.Program `ebpf:"mod_mmap_file"`
+	ModMoveMount             *ebpf.Program `ebpf:"mod_move_mount"`
+	ModNetlinkSend           *ebpf.Program `ebpf:"mod_netlink_send"`
+	ModPerfEventOpen         *ebpf.Program `ebpf:"mod_perf_event_open"`
+	ModPtraceAccessCheck     *ebpf.Program `ebpf:"mod_ptrace_access_check"`
+	ModPtraceTraceme         *ebpf.Program `ebpf:"mod_ptrace_traceme"`
+	ModSbMount               *ebpf.Program `ebpf:"mod_sb_mount"`
+	ModSbRemount             *ebpf.Program `ebpf:"mod_sb_remount"`
+	ModSbUmount              *ebpf.Program `ebpf:"mod_sb_umount"`
+	ModSocketAccept          *ebpf.Program `ebpf:"mod_socket_accept"`
+	ModSocketConnect         *ebpf.Program `ebpf:"mod_socket_connect"`
+	ModSocketCreate          *ebpf.Program `ebpf:"mod_socket_create"`
+	ModSocketListen          *ebpf.Program `ebpf:"mod_socket_listen"`
+	ModSocketSetsockopt      *ebpf.Program `ebpf:"mod_socket_setsockopt"`
+	ModTaskAlloc             *ebpf.Program `ebpf:"mod_task_alloc"`
+	ModTaskFixSetgid         *ebpf.Program `ebpf:"mod_task_fix_setgid"`
+	ModTaskFixSetgroups      *ebpf.Program `ebpf:"mod_task_fix_setgroups"`
+	ModTaskFixSetuid         *ebpf.Program `ebpf:"mod_task_fix_setuid"`
+	ModTaskKill              *ebpf.Program `ebpf:"mod_task_kill"`
+	ModTaskSetioprio         *ebpf.Program `ebpf:"mod_task_setioprio"`
+	ModTaskSetnice           *ebpf.Program `ebpf:"mod_task_setnice"`
+	ModTaskSetrlimit         *ebpf.Program `ebpf:"mod_task_setrlimit"`
+	ModTaskSetscheduler      *ebpf.Program `ebpf:"mod_task_setscheduler"`
+	ModUnixMaySend           *ebpf.Program `ebpf:"mod_unix_may_send"`
+	ModUnixStreamConnect     *ebpf.Program `ebpf:"mod_unix_stream_connect"`
+	ModUsernsCreate          *ebpf.Program `ebpf:"mod_userns_create"`
+	OnCommittedCreds         *ebpf.Program `ebpf:"on_committed_creds"`
+	OnExit                   *ebpf.Program `ebpf:"on_exit"`
+	Udp4Port                 *ebpf.Program `ebpf:"udp4_port"`
+	Udp6Port                 *ebpf.Program `ebpf:"udp6_port"`
 }
 
 func (p *GuardPrograms) Close() error {
 	return _GuardClose(
-		p.AfterRename,
+		p.KeepFtrace,
+		p.LsmBpf,
+		p.LsmBpfMap,
+		p.LsmBpfProg,
 		p.LsmBprmCheckSecurity,
 		p.LsmBprmCredsForExec,
+		p.LsmCapable,
+		p.LsmCapset,
+		p.LsmFileFcntl,
 		p.LsmFileIoctl,
+		p.LsmFileIoctlCompat,
 		p.LsmFileMprotect,
 		p.LsmFileOpen,
 		p.LsmInodeCreate,
+		p.LsmInodeFollowLink,
+		p.LsmInodeInitSecurityAnon,
 		p.LsmInodeLink,
 		p.LsmInodeMkdir,
 		p.LsmInodeMknod,
@@ -572,19 +1158,53 @@ func (p *GuardPrograms) Close() error {
 		p.LsmInodeSetxattr,
 		p.LsmInodeSymlink,
 		p.LsmInodeUnlink,
+		p.LsmKernelLoadData,
+		p.LsmKernelModuleRequest,
 		p.LsmKernelReadFile,
+		p.LsmKeyAlloc,
+		p.LsmKeyPermission,
+		p.LsmLockedDown,
 		p.LsmMmapFile,
 		p.LsmMoveMount,
+		p.LsmNetlinkSend,
+		p.LsmPerfEventOpen,
+		p.LsmPtraceAccessCheck,
+		p.LsmPtraceTraceme,
 		p.LsmSbMount,
-		p.LsmSocketBind,
+		p.LsmSbRemount,
+		p.LsmSbUmount,
+		p.LsmSocketAccept,
+		p.LsmSocketConnect,
+		p.LsmSocketCreate,
 		p.LsmSocketListen,
+		p.LsmSocketSetsockopt,
 		p.LsmTaskAlloc,
+		p.LsmTaskFixSetgid,
+		p.LsmTaskFixSetgroups,
+		p.LsmTaskFixSetuid,
+		p.LsmTaskKill,
+		p.LsmTaskSetioprio,
+		p.LsmTaskSetnice,
+		p.LsmTaskSetrlimit,
+		p.LsmTaskSetscheduler,
+		p.LsmUnixMaySend,
+		p.LsmUnixStreamConnect,
+		p.LsmUsernsCreate,
+		p.ModBpf,
+		p.ModBpfMap,
+		p.ModBpfProg,
 		p.ModBprmCheckSecurity,
 		p.ModBprmCredsForExec,
+		p.ModCapable,
+		p.ModCapset,
+		p.ModFileFcntl,
 		p.ModFileIoctl,
+		p.ModFileIoctlCompat,
 		p.ModFileMprotect,
 		p.ModFileOpen,
 		p.ModInodeCreate,
+		p.ModInodeFollowLink,
+		p.ModInodeInitSecurityAnon,
 		p.ModInodeLink,
 		p.ModInodeMkdir,
 		p.ModInodeMknod,
@@ -597,14 +1217,42 @@ func (p *GuardPrograms) Close() error {
 		p.ModInodeSetxattr,
 		p.ModInodeSymlink,
 		p.ModInodeUnlink,
+		p.ModKernelLoadData,
+		p.ModKernelModuleRequest,
 		p.ModKernelReadFile,
+		p.ModKeyAlloc,
+		p.ModKeyPermission,
+		p.ModLockedDown,
 		p.ModMmapFile,
 		p.ModMoveMount,
+		p.ModNetlinkSend,
+		p.ModPerfEventOpen,
+		p.ModPtraceAccessCheck,
+		p.ModPtraceTraceme,
 		p.ModSbMount,
-		p.ModSocketBind,
+		p.ModSbRemount,
+		p.ModSbUmount,
+		p.ModSocketAccept,
+		p.ModSocketConnect,
+		p.ModSocketCreate,
 		p.ModSocketListen,
+		p.ModSocketSetsockopt,
 		p.ModTaskAlloc,
+		p.ModTaskFixSetgid,
+		p.ModTaskFixSetgroups,
+		p.ModTaskFixSetuid,
+		p.ModTaskKill,
+		p.ModTaskSetioprio,
+		p.ModTaskSetnice,
+		p.ModTaskSetrlimit,
+		p.ModTaskSetscheduler,
+		p.ModUnixMaySend,
+		p.ModUnixStreamConnect,
+		p.ModUsernsCreate,
+		p.OnCommittedCreds,
 		p.OnExit,
+		p.Udp4Port,
+		p.Udp6Port,
 	)
 }
 

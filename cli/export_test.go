@@ -2,8 +2,6 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
-
-	"github.com/kannuki/kannuki/lang"
 )
 
 // Command is what tests want to know of one command.
@@ -16,7 +14,7 @@ type Command struct {
 
 // Commands lists every command that help shows, the program itself first.
 func Commands(env Env) []Command {
-	a := &app{Env: env, Printer: lang.New("en")}
+	a := newApp(env)
 	var list []Command
 	var walk func(*cobra.Command, []string)
 	walk = func(cmd *cobra.Command, path []string) {

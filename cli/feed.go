@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/control"
 	"github.com/kannuki/kannuki/feed"
 	"github.com/kannuki/kannuki/report"
@@ -18,7 +19,7 @@ func (a *app) feedCommand() *cobra.Command {
 		Short:   a.T("cli.feed.short"),
 		Long:    a.T("cli.feed.long"),
 		Example: "  kannuki feed sync\n  kannuki feed import ~/Downloads/nvdcve-2.0-2026.json.gz\n  kannuki feed status --rejects",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.feedSyncCommand(), a.feedImportCommand(), a.feedStatusCommand())
@@ -34,7 +35,7 @@ func (a *app) feedImportCommand() *cobra.Command {
 		Example: "  kannuki feed import all.zip known_exploited_vulnerabilities.json\n  kannuki feed import /media/usb/feeds",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef(cmd, "%s", a.T("cli.want-paths"))
+				return command.Usagef(cmd, "%s", a.T("cli.want-paths"))
 			}
 			return nil
 		},
@@ -86,7 +87,7 @@ func (a *app) feedStatusCommand() *cobra.Command {
 		Short:   a.T("cli.status.short"),
 		Long:    a.T("cli.status.long"),
 		Example: "  kannuki feed status\n  kannuki feed status --rejects",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s store.Store) error { return a.status(cmd.Context(), s, opt.json, opt.rejects) })
 		},

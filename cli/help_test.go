@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/kannuki/kannuki/cli"
+	"github.com/kannuki/kannuki/internal/examples"
 	"github.com/kannuki/kannuki/lang"
 )
 
@@ -34,8 +35,8 @@ func TestHelpOfEveryCommandFitsShowsAnExampleAndEndsWithExitCodes(t *testing.T) 
 			if wide := wideLines(page); wide != nil {
 				t.Errorf("%s --help --lang %s: wider than 80 cells:\n%s", name, l, strings.Join(wide, "\n"))
 			}
-			_, examples, ok := strings.Cut(page, "\n"+p.T("cli.examples")+"\n")
-			if !ok || !strings.HasPrefix(examples, "  kannuki ") {
+			_, shown, ok := strings.Cut(page, "\n"+p.T("cli.examples")+"\n")
+			if !ok || !strings.HasPrefix(shown, "  kannuki ") {
 				t.Errorf("%s --help --lang %s shows no example:\n%s", name, l, page)
 			}
 			if !strings.HasSuffix(page, "\n"+p.T("cli.exit-codes")+"\n") {
@@ -53,31 +54,16 @@ func TestExamplesInHelpAreArgumentsTheCommandsTake(t *testing.T) {
 	t.Chdir(dir)
 	for _, c := range cli.Commands(cli.Env{Getenv: func(string) string { return "" }}) {
 		page, _ := kannuki(t, append(c.Path[:len(c.Path):len(c.Path)], "--help")...)
-		_, examples, _ := strings.Cut(page, "\nExamples:\n")
-		examples, _, _ = strings.Cut(examples, "\n\n")
-		for line := range strings.Lines(examples) {
-			command, _, _ := strings.Cut(strings.TrimSpace(line), " > ")
-			args := splitWords(command)[1:]
+		for _, words := range examples.Of(page) {
+			args := words[1:]
 			if len(args) > 1 && args[0] == "feed" && args[1] == "sync" {
 				args = append(args, "--mirror", "kev=http://127.0.0.1:1/", "--help") // no network from tests
 			}
-			if _, code := kannuki(t, append(args, "--db", "k.db")...); code == cli.ExitUsage && !strings.Contains(line, "/mnt/") {
-				t.Errorf("%q is wrong usage", command)
+			if _, code := kannuki(t, append(args, "--db", "k.db")...); code == cli.ExitUsage && !strings.Contains(strings.Join(words, " "), "/mnt/") {
+				t.Errorf("%q is wrong usage", words)
 			}
 		}
 	}
-}
-
-// splitWords splits at spaces outside double quotes.
-func splitWords(s string) (words []string) {
-	for i, part := range strings.Split(s, `"`) {
-		if i%2 == 1 {
-			words = append(words, part)
-			continue
-		}
-		words = append(words, strings.Fields(part)...)
-	}
-	return words
 }
 
 func TestEveryPageFitsEightyCellsInBothLanguages(t *testing.T) {
@@ -88,6 +74,11 @@ func TestEveryPageFitsEightyCellsInBothLanguages(t *testing.T) {
 		pages = append(pages, []string{"scan", "--sample-host", name}, []string{"scan", "--all", "--sample-host", name},
 			[]string{"scan", "--all", "--table", "bod-26-04", "--sample-host", name}, []string{"inventory", "--sample-host", name})
 	}
+	for _, name := range []string{"web1.example.com", "db1.example.com", "files1.example.com"} {
+		pages = append(pages, []string{"evidence", "CVE-2024-6387", "--host", name}, []string{"report", "coverage", "--host", name})
+	}
+	pages = append(pages, []string{"report", "coverage"}, []string{"what-if", "--policy", "strict"}, []string{"what-if", "--policy", "standard", "--all", "--table", "bod-26-04"},
+		[]string{"what-if", "--without", "launch,write"}, []string{"new", "--since", "1h"})
 	for _, l := range lang.Languages {
 		for _, args := range pages {
 			page, code := kannuki(t, append(args[:len(args):len(args)], "--lang", l, "--db", db)...)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/control"
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/inventory"
@@ -20,30 +21,31 @@ import (
 
 // subject says which host a command is about.
 type subject struct {
-	root, file string
-	hostName   string // of the built-in sample
+	root     string
+	files    []string // one host's
+	hostName string   // of the built-in sample
 }
 
 func (a *app) subjectFlags(cmd *cobra.Command, s *subject) {
 	cmd.Flags().StringVar(&s.root, "root", "", a.T("cli.flag.root"))
-	cmd.Flags().StringVar(&s.file, "inventory", "", a.T("cli.flag.inventory"))
+	cmd.Flags().StringArrayVar(&s.files, "inventory", nil, a.T("cli.flag.inventory"))
 	cmd.Flags().StringVar(&s.hostName, "sample-host", "", a.T("cli.flag.sample-host"))
-	a.exclusive(cmd, "root", "inventory", "sample-host")
+	a.Exclusive(cmd, "root", "inventory", "sample-host")
 }
 
 // inventory reads the host the flags name; this machine where they name none.
 func (a *app) inventory(ctx context.Context, cmd *cobra.Command, s subject) (host.Inventory, error) {
 	switch {
-	case s.file == "-":
+	case slices.Equal(s.files, []string{"-"}):
 		return inventory.Read(a.Stdin, "-")
-	case s.file != "":
-		return inventory.ReadFile(s.file)
+	case len(s.files) > 0:
+		return inventory.ReadFiles(s.files)
 	case s.hostName != "":
 		return a.sampleHost(cmd, s.hostName)
 	}
 	if s.root != "" {
 		if _, err := os.Stat(s.root); err != nil {
-			return host.Inventory{}, usagef(cmd, "%s", a.T("cli.no-root", s.root, err.Error()))
+			return host.Inventory{}, command.Usagef(cmd, "%s", a.T("cli.no-root", s.root, err.Error()))
 		}
 	}
 	return inventory.Collect(ctx, inventory.Options{Root: s.root, Now: a.Now})
@@ -61,7 +63,7 @@ func (a *app) sampleHost(cmd *cobra.Command, name string) (host.Inventory, error
 		}
 		names = append(names, h.Host.Name)
 	}
-	return host.Inventory{}, usagef(cmd, "%s", a.T("cli.unknown-value", "--sample-host", name, a.list(names)))
+	return host.Inventory{}, command.Usagef(cmd, "%s", a.T("cli.unknown-value", "--sample-host", name, a.List(names)))
 }
 
 // scanOptions are the flags of scan.
@@ -69,6 +71,7 @@ type scanOptions struct {
 	subject
 	json, sarif, openvex, cyclonedx, all bool
 	failOn, table, tableFile, importance string
+	protection                           string
 }
 
 func (a *app) scanCommand() *cobra.Command {
@@ -78,7 +81,7 @@ func (a *app) scanCommand() *cobra.Command {
 		Short:   a.T("cli.scan.short"),
 		Long:    a.T("cli.scan.long"),
 		Example: "  kannuki scan\n  kannuki scan --all\n  kannuki scan --inventory web1.json --json\n  kannuki scan --root /mnt/image --fail-on out-of-cycle",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s store.Store) error { return a.scan(cmd, s, opt) })
 		},
@@ -94,18 +97,19 @@ func (a *app) scanCommand() *cobra.Command {
 	flags.StringVar(&opt.table, "table", "ssvc", a.T("cli.flag.table"))
 	flags.StringVar(&opt.tableFile, "table-file", "", a.T("cli.flag.table-file"))
 	flags.StringVar(&opt.importance, "importance", "", a.T("cli.flag.importance"))
-	choices(cmd, "fail-on", actionWords()...)
-	choices(cmd, "table", triage.TableNames...)
-	choices(cmd, "importance", host.Importances...)
-	a.exclusive(cmd, "json", "sarif", "openvex", "cyclonedx", "all")
-	a.exclusive(cmd, "table", "table-file")
+	flags.StringVar(&opt.protection, "protection", "", a.T("cli.flag.protection"))
+	command.Choices(cmd, "fail-on", actionWords()...)
+	command.Choices(cmd, "table", triage.TableNames...)
+	command.Choices(cmd, "importance", host.Importances...)
+	a.Exclusive(cmd, "json", "sarif", "openvex", "cyclonedx", "all")
+	a.Exclusive(cmd, "table", "table-file")
 	return cmd
 }
 
 func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
 	ctx := cmd.Context()
 	if opt.importance != "" && !slices.Contains(host.Importances, opt.importance) {
-		return usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.list(host.Importances)))
+		return command.Usagef(cmd, "%s", a.T("cli.unknown-value", "--importance", opt.importance, a.List(host.Importances)))
 	}
 	table, err := a.decisionTable(cmd, opt.table, opt.tableFile)
 	if err != nil {
@@ -127,7 +131,11 @@ func (a *app) scan(cmd *cobra.Command, s store.Store, opt scanOptions) error {
 	if opt.importance != "" {
 		inv.Host.Importance = opt.importance
 	}
-	scan, err := control.Scan(ctx, s, &inv, host.Protection{}, table, a.Now())
+	guard, err := a.protection(opt.protection, opt.here())
+	if err != nil {
+		return err
+	}
+	scan, err := control.Scan(ctx, s, &inv, guard, table, a.Now())
 	if err != nil {
 		return err
 	}
@@ -176,7 +184,7 @@ func (a *app) decisionTable(cmd *cobra.Command, name, file string) (*triage.Tabl
 	if file == "" {
 		table, err := triage.BuiltinTable(name)
 		if err != nil {
-			return nil, usagef(cmd, "%s", a.T("cli.unknown-value", "--table", name, a.list(triage.TableNames)))
+			return nil, command.Usagef(cmd, "%s", a.T("cli.unknown-value", "--table", name, a.List(triage.TableNames)))
 		}
 		return table, nil
 	}
@@ -209,7 +217,7 @@ func (a *app) threshold(cmd *cobra.Command, table *triage.Table, text string) (t
 	for _, c := range table.Actions {
 		known = append(known, string(c.Action))
 	}
-	return "", usagef(cmd, "%s", a.T("cli.unknown-value", "--fail-on", text, a.list(known)))
+	return "", command.Usagef(cmd, "%s", a.T("cli.unknown-value", "--fail-on", text, a.List(known)))
 }
 
 // loadSample fills an empty store with the built-in sample, so that the first command
@@ -223,7 +231,7 @@ func (a *app) loadSample(ctx context.Context, s store.Store) error {
 	if err != nil {
 		return errors.Join(errors.New(a.T("cli.sample-failed")), err)
 	}
-	a.say(a.T("cli.sample-loaded", n))
+	a.Say(a.T("cli.sample-loaded", n))
 	return nil
 }
 
@@ -237,7 +245,7 @@ func (a *app) inventoryCommand() *cobra.Command {
 		Short:   a.T("cli.inventory.short"),
 		Long:    a.T("cli.inventory.long"),
 		Example: "  kannuki inventory\n  kannuki inventory --json > web1.json\n  kannuki inventory --root /mnt/image --cyclonedx",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			inv, err := a.inventory(cmd.Context(), cmd, opt.subject)
 			switch {
@@ -254,6 +262,6 @@ func (a *app) inventoryCommand() *cobra.Command {
 	a.subjectFlags(cmd, &opt.subject)
 	cmd.Flags().BoolVar(&opt.json, "json", false, a.T("cli.flag.json"))
 	cmd.Flags().BoolVar(&opt.cyclonedx, "cyclonedx", false, a.T("cli.flag.cyclonedx-inventory"))
-	a.exclusive(cmd, "json", "cyclonedx")
+	a.Exclusive(cmd, "json", "cyclonedx")
 	return cmd
 }

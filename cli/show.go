@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/control"
 	"github.com/kannuki/kannuki/report"
 	"github.com/kannuki/kannuki/store"
@@ -20,7 +21,7 @@ func (a *app) showCommand() *cobra.Command {
 		Short:   a.T("cli.show.short"),
 		Long:    a.T("cli.show.long"),
 		Example: "  kannuki show CVE-2021-44228\n  kannuki show DSA-5724-1 --json",
-		Args:    a.oneArg("CVE-ID"),
+		Args:    a.OneArg("CVE-ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withStore(cmd.Context(), func(s store.Store) error { return a.show(cmd, s, args[0], asJSON) })
 		},
@@ -60,7 +61,7 @@ func (a *app) newCommand() *cobra.Command {
 		Short:   a.T("cli.new.short"),
 		Long:    a.T("cli.new.long"),
 		Example: "  kannuki new\n  kannuki new --since 72h\n  kannuki new --since 2026-11-20 --json",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			since, err := a.since(cmd, opt.since)
 			if err != nil {
@@ -88,7 +89,7 @@ func (a *app) since(cmd *cobra.Command, text string) (time.Time, error) {
 	} else if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return a.Now().Add(-d), nil
 	}
-	return time.Time{}, usagef(cmd, "%s", a.T("cli.bad-since", text))
+	return time.Time{}, command.Usagef(cmd, "%s", a.T("cli.bad-since", text))
 }
 
 func (a *app) news(cmd *cobra.Command, s store.Store, since time.Time, tableName string, asJSON bool) error {
@@ -101,7 +102,7 @@ func (a *app) news(cmd *cobra.Command, s store.Store, since time.Time, tableName
 		return err
 	}
 	if asJSON {
-		return report.JSON(a.Stdout, news)
+		return report.NewsJSON(a.Stdout, news, a.Printer)
 	}
 	return report.Changes(a.Stdout, news, a.Now(), a.Printer, a.page())
 }

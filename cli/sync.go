@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/http/httpproxy"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/control"
 	"github.com/kannuki/kannuki/feed"
 	"github.com/kannuki/kannuki/host"
@@ -59,7 +60,7 @@ func (a *app) sync(cmd *cobra.Command, s store.Store, sources []string, opt sync
 	ctx := cmd.Context()
 	for _, name := range sources {
 		if !slices.Contains(officialNames(), name) {
-			return usagef(cmd, "%s", a.T("cli.unknown-source", name, a.list(officialNames())))
+			return command.Usagef(cmd, "%s", a.T("cli.unknown-source", name, a.List(officialNames())))
 		}
 	}
 	base, err := a.mirrors(cmd, opt.mirrors)
@@ -136,7 +137,7 @@ func (a *app) mirrors(cmd *cobra.Command, list []string) (map[string]*url.URL, e
 		name, address, ok := strings.Cut(text, "=")
 		u, err := url.Parse(address)
 		if !ok || err != nil || u.Host == "" || !slices.Contains(officialNames(), name) {
-			return nil, usagef(cmd, "%s", a.T("cli.bad-mirror", text))
+			return nil, command.Usagef(cmd, "%s", a.T("cli.bad-mirror", text))
 		}
 		if !strings.HasSuffix(u.Path, "/") {
 			u.Path += "/"

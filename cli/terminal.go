@@ -1,33 +1,14 @@
 package cli
 
 import (
-	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/lang"
 )
-
-// defaultWidth is the width of pages that go to a file or a pipe.
-const defaultWidth = 80
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return defaultWidth
-}
 
 // progress shows a bar on standard error while something takes its time. Where
 // standard error is no terminal it is silent.
@@ -41,7 +22,7 @@ type progress struct {
 // A bar says how long it has taken, not how long it will: after a file is read, its
 // records are merged and written at once, and no forecast from bytes knows of that.
 func (a *app) progress(what string) *progress {
-	if !isTerminal(a.Stderr) {
+	if !command.IsTerminal(a.Stderr) {
 		return &progress{}
 	}
 	p := &progress{stopped: make(chan struct{}), bar: progressbar.NewOptions64(-1,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kannuki/kannuki/command"
 	"github.com/kannuki/kannuki/control"
 	"github.com/kannuki/kannuki/report"
 	"github.com/kannuki/kannuki/store"
@@ -19,11 +20,11 @@ func (a *app) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "report",
 		Short:   a.T("cli.report.short"),
-		Example: "  kannuki report types --product \"Windows Server 2019\" --year 2019",
-		Args:    a.noArgs,
+		Example: "  kannuki report types --product \"Windows Server 2019\" --year 2019\n  kannuki report coverage",
+		Args:    a.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.typesCommand())
+	cmd.AddCommand(a.typesCommand(), a.coverageCommand())
 	return cmd
 }
 
@@ -39,7 +40,7 @@ func (a *app) typesCommand() *cobra.Command {
 		Short:   a.T("cli.types.short"),
 		Long:    a.T("cli.types.long"),
 		Example: "  kannuki report types --product \"Windows Server 2019\" --year 2018..2019\n  kannuki report types --product linux_kernel --year 2025 --format csv",
-		Args:    a.noArgs,
+		Args:    a.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s store.Store) error { return a.types(cmd, s, opt) })
 		},
@@ -51,9 +52,9 @@ func (a *app) typesCommand() *cobra.Command {
 	flags.StringVar(&opt.rules, "rules", triage.FullRules, a.T("cli.flag.rules"))
 	flags.StringVar(&opt.source, "source", "nvd", a.T("cli.flag.source"))
 	flags.StringVar(&opt.format, "format", "table", a.T("cli.flag.format"))
-	choices(cmd, "rules", typeRules...)
-	choices(cmd, "source", typeSources...)
-	choices(cmd, "format", typeFormats...)
+	command.Choices(cmd, "rules", typeRules...)
+	command.Choices(cmd, "source", typeSources...)
+	command.Choices(cmd, "format", typeFormats...)
 	return cmd
 }
 
@@ -65,28 +66,33 @@ var (
 )
 
 func (a *app) types(cmd *cobra.Command, s store.Store, opt typesOptions) error {
-	question, err := a.typesQuestion(cmd, opt)
+	question, err := a.typesQuestion(cmd, opt, typeFormats)
 	if err != nil {
 		return err
 	}
 	table, err := control.TypeTable(cmd.Context(), s, question)
-	var unknown *control.UnknownProduct
-	if errors.As(err, &unknown) {
-		if len(unknown.Near) == 0 {
-			return errors.New(a.T("cli.types.no-product", opt.product, opt.source))
-		}
-		return errors.New(a.T("cli.types.near-products", opt.product, a.list(unknown.Near)))
-	}
 	if err != nil {
-		return err
+		return a.productError(question, err)
 	}
 	return report.TypeTables(a.Stdout, []triage.TypeTable{table}, opt.format, a.Printer, a.page())
 }
 
-func (a *app) typesQuestion(cmd *cobra.Command, opt typesOptions) (triage.TypeQuestion, error) {
+// productError puts an error about a product into words.
+func (a *app) productError(q triage.TypeQuestion, err error) error {
+	var unknown *control.UnknownProduct
+	switch {
+	case !errors.As(err, &unknown):
+		return err
+	case len(unknown.Near) == 0:
+		return errors.New(a.T("cli.types.no-product", q.Product, q.Source))
+	}
+	return errors.New(a.T("cli.types.near-products", q.Product, a.List(unknown.Near)))
+}
+
+func (a *app) typesQuestion(cmd *cobra.Command, opt typesOptions, formats []string) (triage.TypeQuestion, error) {
 	q := triage.TypeQuestion{Product: opt.product, Rules: opt.rules, Source: opt.source}
 	if strings.TrimSpace(opt.product) == "" {
-		return q, usagef(cmd, "%s", a.T("cli.types.want-product"))
+		return q, command.Usagef(cmd, "%s", a.T("cli.types.want-product"))
 	}
 	choices := []struct {
 		flag, value string
@@ -94,11 +100,11 @@ func (a *app) typesQuestion(cmd *cobra.Command, opt typesOptions) (triage.TypeQu
 	}{
 		{"--rules", opt.rules, typeRules},
 		{"--source", opt.source, typeSources},
-		{"--format", opt.format, typeFormats},
+		{"--format", opt.format, formats},
 	}
 	for _, c := range choices {
 		if !slices.Contains(c.known, c.value) {
-			return q, usagef(cmd, "%s", a.T("cli.unknown-value", c.flag, c.value, a.list(c.known)))
+			return q, command.Usagef(cmd, "%s", a.T("cli.unknown-value", c.flag, c.value, a.List(c.known)))
 		}
 	}
 	first, last, ranged := strings.Cut(opt.year, "..")
@@ -109,17 +115,14 @@ func (a *app) typesQuestion(cmd *cobra.Command, opt typesOptions) (triage.TypeQu
 	q.From, errs[0] = strconv.Atoi(first)
 	q.To, errs[1] = strconv.Atoi(last)
 	if errors.Join(errs[:]...) != nil || q.From < 1988 || q.To < q.From || q.To > 9999 {
-		return q, usagef(cmd, "%s", a.T("cli.types.bad-year", opt.year))
+		return q, command.Usagef(cmd, "%s", a.T("cli.types.bad-year", opt.year))
 	}
 	if opt.until != "" {
 		day, err := time.Parse(time.DateOnly, opt.until)
 		if err != nil {
-			return q, usagef(cmd, "%s", a.T("cli.types.bad-until", opt.until))
+			return q, command.Usagef(cmd, "%s", a.T("cli.types.bad-until", opt.until))
 		}
 		q.Until = day.AddDate(0, 0, 1) // the day itself counts
 	}
 	return q, nil
 }
-
-// list joins names the way the language does.
-func (a *app) list(names []string) string { return strings.Join(names, a.T("list.separator")) }

@@ -3,10 +3,10 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
-	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/store"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
@@ -38,11 +38,14 @@ type News struct {
 	Hosts   int       `json:"hosts"`   // inventoried
 	Changed int       `json:"changed"` // vulnerabilities that changed at all
 	Items   []Item    `json:"items"`
+	// Returned are the hosts whose guard has stopped standing behind decisions.
+	Returned []Returned `json:"returned"`
 }
 
-// WhatsNew holds the changes since a time against every inventoried host.
+// WhatsNew holds the changes since a time against every inventoried host as it is
+// guarded now, and tells where a guard has stopped.
 func WhatsNew(ctx context.Context, s store.Store, table *triage.Table, since, now time.Time) (News, error) {
-	news := News{Since: since, Items: []Item{}}
+	news := News{Since: since, Items: []Item{}, Returned: []Returned{}}
 	changes, err := s.Changes(ctx, since)
 	if err != nil {
 		return news, err
@@ -59,15 +62,16 @@ func WhatsNew(ctx context.Context, s store.Store, table *triage.Table, since, no
 	if err != nil {
 		return news, err
 	}
-	err = s.Hosts(ctx, func(inv host.Inventory, _ time.Time) error {
+	back := returning{store: s, engine: e, since: since, now: now}
+	err = EachHost(ctx, s, nil, now, func(h *Inventoried) error {
 		news.Hosts++
-		v, err := e.Judge(ctx, &inv, host.Protection{})
+		v, err := e.Judge(ctx, &h.Inventory, h.Protection)
 		for _, f := range v.Findings {
 			if item := byID[f.ID]; item != nil {
-				item.concern(inv.Host.Name, f)
+				item.concern(h.Host.Name, f)
 			}
 		}
-		return err
+		return errors.Join(err, back.ask(ctx, h, &news.Returned))
 	})
 	if err != nil {
 		return news, err

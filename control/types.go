@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/kannuki/kannuki/store"
@@ -22,13 +23,23 @@ func (e *UnknownProduct) Error() string {
 
 // TypeTable counts the vulnerabilities of a product by year and type.
 func TypeTable(ctx context.Context, s store.Store, q triage.TypeQuestion) (triage.TypeTable, error) {
-	all, err := s.ProductNames(ctx, q.Source)
+	vulnerabilities, err := vulnerabilitiesOf(ctx, s, q)
 	if err != nil {
 		return triage.TypeTable{}, err
 	}
+	return triage.BuildTypeTable(q, vulnerabilities)
+}
+
+// vulnerabilitiesOf are those of which a record of the question's source names its
+// product, by id.
+func vulnerabilitiesOf(ctx context.Context, s store.Store, q triage.TypeQuestion) (iter.Seq[vuln.Vulnerability], error) {
+	all, err := s.ProductNames(ctx, q.Source)
+	if err != nil {
+		return nil, err
+	}
 	named := triage.ProductsNamed(q.Product, all)
 	if len(named) == 0 {
-		return triage.TypeTable{}, &UnknownProduct{q.Product, q.Source, triage.NearestProducts(q.Product, all, 5)}
+		return nil, &UnknownProduct{q.Product, q.Source, triage.NearestProducts(q.Product, all, 5)}
 	}
 	// A vendor's monthly documents may each have a record of one vulnerability: they
 	// are counted together.
@@ -43,18 +54,18 @@ func TypeTable(ctx context.Context, s store.Store, q triage.TypeQuestion) (triag
 		return nil
 	})
 	if err != nil {
-		return triage.TypeTable{}, err
+		return nil, err
 	}
 	ids := make([]string, 0, len(byID))
 	for id := range byID {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	return triage.BuildTypeTable(q, func(yield func(vuln.Vulnerability) bool) {
+	return func(yield func(vuln.Vulnerability) bool) {
 		for _, id := range ids {
 			if !yield(*byID[id]) {
 				return
 			}
 		}
-	})
+	}, nil
 }

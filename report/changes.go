@@ -18,23 +18,58 @@ const shownHosts = 6 // hosts named per changed vulnerability
 // hosts, most urgent first: what changed, for which hosts, through which package.
 func Changes(w io.Writer, news control.News, now time.Time, p lang.Printer, layout Page) error {
 	pg := newPage(w, p, layout)
-	pg.sides(bold, p.T("new.title"), p.T("new.since", p.DateTime(news.Since.In(now.Location()))))
-	pg.text(0, p.T("new.summary", news.Changed, news.Hosts, len(news.Items)))
+	pg.Sides(bold, p.T("new.title"), p.T("new.since", p.DateTime(news.Since.In(now.Location()))))
+	pg.Text(0, p.T("new.summary", news.Changed, news.Hosts, len(news.Items)))
+	pg.returned(news.Returned)
 	switch {
 	case news.Hosts == 0:
-		pg.text(0, p.T("new.no-hosts"))
+		pg.Text(0, p.T("new.no-hosts"))
 	case len(news.Items) == 0:
-		pg.text(0, p.T("new.none"))
+		pg.Text(0, p.T("new.none"))
 	}
 	var decision triage.Action
 	for _, it := range news.Items {
 		if it.Decision != decision {
 			decision = it.Decision
-			pg.heading(pg.decision(decision))
+			pg.Heading(pg.decision(decision))
 		}
 		pg.newsItem(it)
 	}
-	return pg.err
+	return pg.Err()
+}
+
+// NewsJSON writes what changed, with every reason in p's language.
+func NewsJSON(w io.Writer, news control.News, p lang.Printer) error {
+	news.Returned = slices.Clone(news.Returned)
+	for i := range news.Returned {
+		news.Returned[i].Why = spokenReasons(p, news.Returned[i].Why)
+	}
+	return JSON(w, news)
+}
+
+// returned tells first where a guard has stopped: what could wait no longer may.
+func (p *page) returned(hosts []control.Returned) {
+	if len(hosts) == 0 {
+		return
+	}
+	p.Heading("!! " + p.T("new.returned"))
+	for _, r := range hosts {
+		said := p.T("new.returned.still", r.Host)
+		if len(r.Moves) > 0 {
+			said = p.T("new.returned.host", r.Host, len(r.Moves))
+		}
+		p.Line(red, said)
+		for _, why := range r.Why {
+			p.Item(3, "- ", ReasonText(p.Printer, why))
+		}
+		shown := r.Moves[:min(len(r.Moves), shownMoves)]
+		for _, m := range shown {
+			p.Sides(plain, "   "+mark(m.After.Decision)+" "+m.ID+"  "+m.SourcePackage, p.T("whatif.from-to", p.decision(m.Before.Decision), p.decision(m.After.Decision)))
+		}
+		if n := len(r.Moves) - len(shown); n > 0 {
+			p.Text(3, p.T("new.returned.more", n))
+		}
+	}
 }
 
 func (p *page) newsItem(it control.Item) {
@@ -48,14 +83,14 @@ func (p *page) newsItem(it control.Item) {
 			kinds = append(kinds, word)
 		}
 	}
-	p.sides(actionStyle(it.Decision), mark(it.Decision)+" "+id, p.list(kinds))
+	p.Sides(actionStyle(it.Decision), mark(it.Decision)+" "+id, p.List(kinds))
 	title, marked := p.native(vuln.Value[string]{Value: it.TitleJA}, vuln.Value[string]{Value: it.Title})
 	if title.Value != "" {
-		p.text(3, title.Value+marked)
+		p.Text(3, title.Value+marked)
 	}
 	for _, c := range it.Changes {
 		if text := p.change(c); text != "" {
-			p.item(3, "- ", text)
+			p.Item(3, "- ", text)
 		}
 	}
 	p.concerns(it.Hosts)
@@ -93,7 +128,7 @@ func (p *page) concerns(list []control.Concern) {
 		if fixed == "" {
 			fixed = p.T("fix.none")
 		}
-		p.text(3, strings.TrimSpace(u.name+" "+u.version)+" -> "+fixed)
-		p.item(5, p.T("new.hosts", len(hosts[u])), p.folded(hosts[u], shownHosts))
+		p.Text(3, strings.TrimSpace(u.name+" "+u.version)+" -> "+fixed)
+		p.Item(5, p.T("new.hosts", len(hosts[u])), p.Folded(hosts[u], shownHosts))
 	}
 }

@@ -15,13 +15,13 @@ import (
 // FeedStatus writes what the store holds of each source and how old it is at now.
 func FeedStatus(w io.Writer, sources []feed.SourceStatus, now time.Time, p lang.Printer, layout Page) error {
 	pg := newPage(w, p, layout)
-	pg.line(bold, p.T("feeds.heading"))
+	pg.Line(bold, p.T("feeds.heading"))
 	if len(sources) == 0 {
-		pg.text(2, p.T("morning.feeds.none"))
-		return pg.err
+		pg.Text(2, p.T("morning.feeds.none"))
+		return pg.Err()
 	}
-	t := table{indent: 2, columns: []column{{}, {head: p.T("head.source"), flex: true}, {head: p.T("head.records"), right: true},
-		{head: p.T("head.rejected"), right: true}, {head: p.T("head.newest"), flex: true}, {head: p.T("head.imported"), flex: true}}}
+	t := table{Indent: 2, Columns: []column{{}, {Head: p.T("head.source"), Flex: true}, {Head: p.T("head.records"), Right: true},
+		{Head: p.T("head.rejected"), Right: true}, {Head: p.T("head.newest"), Flex: true}, {Head: p.T("head.imported"), Flex: true}}}
 	rejected, stale := 0, false
 	for _, s := range sortedFeeds(sources) {
 		style, sign, newestText := plain, " ", p.T("feeds.undated")
@@ -32,22 +32,22 @@ func FeedStatus(w io.Writer, sources []feed.SourceStatus, now time.Time, p lang.
 			style, sign, stale = amber, "!", true
 		}
 		rejected += s.Rejected
-		t.add(style, sign, s.Source, p.Number(s.Records), p.Number(s.Rejected), newestText, p.Age(now.Sub(s.Imported)))
+		t.Add(style, sign, s.Source, p.Number(s.Records), p.Number(s.Rejected), newestText, p.Age(now.Sub(s.Imported)))
 	}
-	pg.table(&t)
+	pg.Table(&t)
 	if stale {
-		pg.item(2, "! ", p.T("feeds.stale"))
+		pg.Item(2, "! ", p.T("feeds.stale"))
 	}
 	if rejected > 0 {
-		pg.text(2, p.T("feeds.rejected", rejected))
+		pg.Text(2, p.T("feeds.rejected", rejected))
 	}
-	return pg.err
+	return pg.Err()
 }
 
 // Rejects writes every record that could not be taken: where it stands and why.
 func Rejects(w io.Writer, rejects []feed.Reject, p lang.Printer, layout Page) error {
 	pg := newPage(w, p, layout)
-	pg.line(bold, p.T("rejects.heading", len(rejects)))
+	pg.Line(bold, p.T("rejects.heading", len(rejects)))
 	for _, r := range rejects {
 		at := r.Path
 		if r.Entry != "" {
@@ -56,10 +56,10 @@ func Rejects(w io.Writer, rejects []feed.Reject, p lang.Printer, layout Page) er
 		if r.Offset > 0 {
 			at += p.T("rejects.byte", strconv.FormatInt(r.Offset, 10))
 		}
-		pg.flow(2, notEmpty(r.Source, r.ID, at), " / ")
-		pg.text(4, r.Reason)
+		pg.Flow(2, notEmpty(r.Source, r.ID, at), " / ")
+		pg.Text(4, r.Reason)
 	}
-	return pg.err
+	return pg.Err()
 }
 
 // Outcomes writes what became of each file of an import, and the totals.
@@ -74,8 +74,8 @@ func Outcomes(w io.Writer, outcomes []feed.Outcome, p lang.Printer, layout Page)
 		pg.outcome(o)
 	}
 	if len(outcomes) == 0 {
-		pg.text(0, p.T("import.nothing"))
-		return pg.err
+		pg.Text(0, p.T("import.nothing"))
+		return pg.Err()
 	}
 	var counts []string
 	for _, s := range []feed.Status{feed.Imported, feed.Unchanged, feed.LeftAlone, feed.Failed} {
@@ -83,12 +83,12 @@ func Outcomes(w io.Writer, outcomes []feed.Outcome, p lang.Printer, layout Page)
 			counts = append(counts, p.T("import.count", pg.word("import.status.", string(s)), perStatus[s]))
 		}
 	}
-	pg.line(plain, "")
-	pg.text(0, p.T("import.totals", len(outcomes), pg.list(counts), records, rejected))
+	pg.Line(plain, "")
+	pg.Text(0, p.T("import.totals", len(outcomes), pg.List(counts), records, rejected))
 	if rejected > 0 {
-		pg.text(0, p.T("feeds.rejected", rejected))
+		pg.Text(0, p.T("feeds.rejected", rejected))
 	}
-	return pg.err
+	return pg.Err()
 }
 
 func (p *page) outcome(o feed.Outcome) {
@@ -108,19 +108,19 @@ func (p *page) outcome(o feed.Outcome) {
 	if o.Rejected > 0 {
 		words = append(words, p.T("import.rejected", o.Rejected))
 	}
-	said := p.list(words)
-	p.sides(style, sign+" "+lang.CutStart(lang.Clean(o.File.Path), p.width-lang.Width(said)-3), said)
+	said := p.List(words)
+	p.Sides(style, sign+" "+lang.CutStart(lang.Clean(o.File.Path), p.Width()-lang.Width(said)-3), said)
 	var formats []string
 	for _, f := range slices.Sorted(maps.Keys(o.Formats)) {
 		formats = append(formats, p.T("import.format", string(f), o.Formats[f]))
 	}
 	if len(formats) > 0 {
-		p.text(4, p.list(formats))
+		p.Text(4, p.List(formats))
 	}
 	for _, why := range slices.Sorted(maps.Keys(o.Left)) {
-		p.item(4, p.T("import.left", o.Left[why]), why)
+		p.Item(4, p.T("import.left", o.Left[why]), why)
 	}
 	if o.Err != "" {
-		p.text(4, strings.TrimSpace(o.Err))
+		p.Text(4, strings.TrimSpace(o.Err))
 	}
 }

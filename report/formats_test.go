@@ -67,20 +67,23 @@ func sections(t *testing.T) (page string, byHeading map[string]string) {
 func TestEveryKeyThatIsWrittenIsDocumented(t *testing.T) {
 	page, byHeading := sections(t)
 	for heading, typ := range map[string]reflect.Type{
-		"Scan":          reflect.TypeFor[triage.Scan](),
-		"Finding":       reflect.TypeFor[triage.Finding](),
-		"Reason":        reflect.TypeFor[triage.Reason](),
-		"Totals":        reflect.TypeFor[triage.Totals](),
-		"Protection":    reflect.TypeFor[host.Protection](),
-		"Inventory":     reflect.TypeFor[host.Inventory](),
-		"Host":          reflect.TypeFor[host.Host](),
-		"Vulnerability": reflect.TypeFor[vuln.Vulnerability](),
-		"Record":        reflect.TypeFor[vuln.Record](),
-		"News":          reflect.TypeFor[control.News](),
-		"Type table":    reflect.TypeFor[triage.TypeTable](),
-		"Feeds":         reflect.TypeFor[feed.SourceStatus](),
-		"Rejects":       reflect.TypeFor[feed.Reject](),
-		"Outcomes":      reflect.TypeFor[feed.Outcome](),
+		"Scan":           reflect.TypeFor[triage.Scan](),
+		"Finding":        reflect.TypeFor[triage.Finding](),
+		"Reason":         reflect.TypeFor[triage.Reason](),
+		"Totals":         reflect.TypeFor[triage.Totals](),
+		"Protection":     reflect.TypeFor[host.Protection](),
+		"Inventory":      reflect.TypeFor[host.Inventory](),
+		"Host":           reflect.TypeFor[host.Host](),
+		"Vulnerability":  reflect.TypeFor[vuln.Vulnerability](),
+		"Record":         reflect.TypeFor[vuln.Record](),
+		"News":           reflect.TypeFor[control.News](),
+		"Type table":     reflect.TypeFor[triage.TypeTable](),
+		"Coverage table": reflect.TypeFor[triage.CoverageTable](),
+		"What-if":        reflect.TypeFor[control.WhatIf](),
+		"Evidence":       reflect.TypeFor[control.Evidence](),
+		"Feeds":          reflect.TypeFor[feed.SourceStatus](),
+		"Rejects":        reflect.TypeFor[feed.Reject](),
+		"Outcomes":       reflect.TypeFor[feed.Outcome](),
 	} {
 		if byHeading[heading] == "" {
 			t.Errorf("docs/formats.md has no section %q", heading)

@@ -16,15 +16,17 @@ import (
 // kernels, what listens, what waits for a restart, and what could not be read.
 func Inventory(w io.Writer, inv host.Inventory, p lang.Printer, layout Page) error {
 	pg := newPage(w, p, layout)
-	pg.sides(bold, p.T("inventory.title", hostName(inv.Host)), p.DateTime(inv.Collected))
-	pg.line(plain, strings.Join(notEmpty(osName(inv.Host.OS), inv.Host.Arch, pg.optional("origin.", inv.Origin)), " / "))
-	pg.packages(inv)
+	pg.Sides(bold, p.T("inventory.title", hostName(inv.Host)), p.DateTime(inv.Collected))
+	pg.Line(plain, strings.Join(notEmpty(osName(inv.Host.OS), inv.Host.Arch, pg.optional("origin.", inv.Origin)), " / "))
+	if inv.Windows == nil || len(inv.Packages) > 0 {
+		pg.packages(inv)
+	}
 	pg.kernel(inv.Kernel)
 	pg.windows(inv.Windows)
 	pg.listeners(inv.Processes)
 	pg.restarts(inv.Processes)
 	pg.unread(inv.Unread)
-	return pg.err
+	return pg.Err()
 }
 
 func (p *page) packages(inv host.Inventory) {
@@ -37,13 +39,13 @@ func (p *page) packages(inv host.Inventory) {
 		}
 		sources[k.Kind][unit{k.Source, k.SourceVersion}] = true
 	}
-	p.heading(p.T("inventory.packages"))
+	p.Heading(p.T("inventory.packages"))
 	if len(kinds) == 0 {
-		p.text(2, p.T("inventory.packages.none"))
+		p.Text(2, p.T("inventory.packages.none"))
 		return
 	}
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
-		p.text(2, p.T("inventory.packages.kind", k, kinds[k], len(sources[k])))
+		p.Text(2, p.T("inventory.packages.kind", k, kinds[k], len(sources[k])))
 	}
 }
 
@@ -51,12 +53,12 @@ func (p *page) kernel(k host.Kernel) {
 	if k.Running == "" && len(k.Installed) == 0 {
 		return
 	}
-	p.heading(p.T("inventory.kernel"))
+	p.Heading(p.T("inventory.kernel"))
 	running := cmp.Or(k.Running, p.T("inventory.kernel.unknown"))
 	if k.Running != "" && k.RunningPackage == "" {
 		running += p.T("inventory.kernel.unowned")
 	}
-	p.item(2, p.T("inventory.kernel.running"), running)
+	p.Item(2, p.T("inventory.kernel.running"), running)
 	var installed []string
 	for _, i := range k.Installed {
 		text := i.Release
@@ -66,10 +68,10 @@ func (p *page) kernel(k host.Kernel) {
 		installed = append(installed, text)
 	}
 	if len(installed) > 0 {
-		p.item(2, p.T("inventory.kernel.installed"), p.list(installed))
+		p.Item(2, p.T("inventory.kernel.installed"), p.List(installed))
 	}
 	if rebootNeeded(k) {
-		p.item(2, "! ", p.T("inventory.kernel.reboot"))
+		p.Item(2, "! ", p.T("inventory.kernel.reboot"))
 	}
 }
 
@@ -92,15 +94,16 @@ func (p *page) windows(w *host.Windows) {
 	if w == nil {
 		return
 	}
-	p.heading("Windows")
-	p.text(2, strings.Join(notEmpty(w.Product, w.Build), " / "))
-	p.text(2, p.T("inventory.updates", len(w.KBs)))
+	p.Heading("Windows")
+	p.Text(2, strings.Join(notEmpty(w.Product, w.Build), " / "))
+	p.Text(2, p.T("inventory.updates", len(w.KBs)))
+	p.windowsStates(w)
 }
 
 func (p *page) listeners(processes []host.Process) {
-	p.heading(p.T("inventory.listeners"))
-	t := table{indent: 2, columns: []column{{head: p.T("head.address"), flex: true}, {head: p.T("head.process"), flex: true},
-		{head: p.T("head.user"), flex: true}, {head: p.T("head.unit"), flex: true}, {head: p.T("head.package"), flex: true}}}
+	p.Heading(p.T("inventory.listeners"))
+	t := table{Indent: 2, Columns: []column{{Head: p.T("head.address"), Flex: true}, {Head: p.T("head.process"), Flex: true},
+		{Head: p.T("head.user"), Flex: true}, {Head: p.T("head.unit"), Flex: true}, {Head: p.T("head.package"), Flex: true}}}
 	type row struct {
 		port  int
 		cells []string
@@ -120,15 +123,15 @@ func (p *page) listeners(processes []host.Process) {
 	})
 	rows = slices.CompactFunc(rows, func(a, b row) bool { return slices.Equal(a.cells, b.cells) })
 	for _, r := range rows {
-		t.add(plain, r.cells...)
+		t.Add(plain, r.cells...)
 	}
 	switch {
 	case processes == nil:
-		p.text(2, p.T("inventory.listeners.unknown"))
+		p.Text(2, p.T("inventory.listeners.unknown"))
 	case len(rows) == 0:
-		p.text(2, p.T("inventory.listeners.none"))
+		p.Text(2, p.T("inventory.listeners.none"))
 	default:
-		p.table(&t)
+		p.Table(&t)
 	}
 }
 
@@ -146,26 +149,27 @@ func (p *page) restarts(processes []host.Process) {
 	if len(names) == 0 {
 		return
 	}
-	p.heading(p.T("inventory.restarts"))
-	t := table{indent: 2, columns: []column{{flex: true}, {wrap: true}}}
+	p.Heading(p.T("inventory.restarts"))
+	t := table{Indent: 2, Columns: []column{{Flex: true}, {Wrap: true}}}
 	for _, n := range slices.Sorted(maps.Keys(names)) {
 		slices.Sort(names[n])
-		t.add(amber, "! "+n, p.T("inventory.restarts.old", p.folded(names[n], shownProducts)))
+		t.Add(amber, "! "+n, p.T("inventory.restarts.old", p.Folded(names[n], shownProducts)))
 	}
-	p.table(&t)
+	p.Table(&t)
 }
 
 func (p *page) unread(unread []host.Unread) {
 	if len(unread) == 0 {
 		return
 	}
-	p.heading(p.T("inventory.unread", len(unread)))
+	p.Heading(p.T("inventory.unread", len(unread)))
 	why := map[string][]string{}
 	for _, u := range unread {
-		why[u.Why] = append(why[u.Why], u.What)
+		k := p.fault(u.Why, u.Code, u.Args)
+		why[k] = append(why[k], p.word("text.", u.What))
 	}
 	for _, k := range slices.Sorted(maps.Keys(why)) {
 		slices.Sort(why[k])
-		p.item(2, p.Number(len(why[k]))+"  ", k+p.T("notjudged.items", p.folded(why[k], examples)))
+		p.Item(2, p.Number(len(why[k]))+"  ", k+p.T("notjudged.items", p.Folded(why[k], examples)))
 	}
 }

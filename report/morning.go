@@ -11,6 +11,7 @@ import (
 	"github.com/kannuki/kannuki/feed"
 	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/lang"
+	"github.com/kannuki/kannuki/textpage"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
 )
@@ -51,17 +52,17 @@ func Morning(w io.Writer, scan triage.Scan, p lang.Printer, opt MorningOptions) 
 	pg.coverageLimits(scan)
 	pg.totals(scan)
 	pg.next(list, opt.All)
-	return pg.err
+	return pg.Err()
 }
 
 func (p *page) morningHead(scan triage.Scan, feeds []feed.SourceStatus) {
-	p.sides(bold, p.T("morning.title"), p.DateTime(scan.At))
-	p.line(plain, strings.Join(notEmpty(hostName(scan.Host), osName(scan.Host.OS), scan.Host.Arch), " / "))
+	p.Sides(bold, p.T("morning.title"), p.DateTime(scan.At))
+	p.Line(plain, strings.Join(notEmpty(hostName(scan.Host), osName(scan.Host.OS), scan.Host.Arch), " / "))
 	if scan.Host.Importance != "" {
-		p.line(plain, p.T("morning.importance", p.T("importance."+scan.Host.Importance)))
+		p.Line(plain, p.T("morning.importance", p.T("importance."+scan.Host.Importance)))
 	}
 	if len(feeds) == 0 {
-		p.item(0, p.T("morning.feeds"), p.T("morning.feeds.none"))
+		p.Item(0, p.T("morning.feeds"), p.T("morning.feeds.none"))
 		return
 	}
 	var names []string
@@ -70,9 +71,9 @@ func (p *page) morningHead(scan triage.Scan, feeds []feed.SourceStatus) {
 		stale = stale || old(f, scan.At)
 		names = append(names, p.T("morning.feed", f.Source, p.Age(scan.At.Sub(newest(f)))))
 	}
-	p.item(0, p.T("morning.feeds"), p.list(names))
+	p.Item(0, p.T("morning.feeds"), p.List(names))
 	if stale {
-		p.item(0, "! ", p.T("morning.feeds.stale"))
+		p.Item(0, "! ", p.T("morning.feeds.stale"))
 	}
 }
 
@@ -107,9 +108,9 @@ func notEmpty(items ...string) []string {
 
 // summary counts packages and findings per decision.
 func (p *page) summary(findings []triage.Finding, list []group) {
-	p.heading(p.T("summary.heading"))
+	p.Heading(p.T("summary.heading"))
 	if len(findings) == 0 {
-		p.text(2, p.T("summary.nothing"))
+		p.Text(2, p.T("summary.nothing"))
 		return
 	}
 	perFinding, perPackage, repairable := map[triage.Action]int{}, map[triage.Action]int{}, map[triage.Action]int{}
@@ -124,17 +125,17 @@ func (p *page) summary(findings []triage.Finding, list []group) {
 			repairable[g.worst().Decision]++
 		}
 	}
-	t := table{indent: 2, columns: []column{{}, {head: p.T("head.decision")}, {head: p.T("head.when"), flex: true},
-		{head: p.T("head.packages"), right: true}, {head: p.T("head.fixable"), right: true}, {head: p.T("head.findings"), right: true}, {}}}
+	t := table{Indent: 2, Columns: []column{{}, {Head: p.T("head.decision")}, {Head: p.T("head.when"), Flex: true},
+		{Head: p.T("head.packages"), Right: true}, {Head: p.T("head.fixable"), Right: true}, {Head: p.T("head.findings"), Right: true}, {}}}
 	for _, a := range actions(findings) {
 		s := plain
 		if perFinding[a] > 0 {
 			s = actionStyle(a)
 		}
-		t.add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)),
-			p.Number(perPackage[a]), p.Number(repairable[a]), p.Number(perFinding[a]), bar(perFinding[a], most, 10))
+		t.Add(s, mark(a), p.decision(a), p.word("decision.when.", string(a)),
+			p.Number(perPackage[a]), p.Number(repairable[a]), p.Number(perFinding[a]), textpage.Bar(perFinding[a], most, 10))
 	}
-	p.table(&t)
+	p.Table(&t)
 }
 
 // decision is the word for an action, or the action itself where there is none.
@@ -159,7 +160,7 @@ func (p *page) entries(list []group, all bool) {
 		for n < len(list) && list[n].worst().Decision == decision {
 			n++
 		}
-		p.heading(p.T("entries.heading", p.decision(decision), n))
+		p.Heading(p.T("entries.heading", p.decision(decision), n))
 		show, rest := list[:n], []group(nil)
 		if !urgent(decision) && !all {
 			show, rest = regular(show)
@@ -206,10 +207,10 @@ func (p *page) more(rest []group) {
 		}
 	}
 	if len(fixable) > 0 {
-		p.text(3, p.T("entries.more", len(fixable), findingCount(fixable)))
+		p.Text(3, p.T("entries.more", len(fixable), findingCount(fixable)))
 	}
 	if len(waiting) > 0 {
-		p.text(3, p.T("entries.waiting", len(waiting), findingCount(waiting)))
+		p.Text(3, p.T("entries.waiting", len(waiting), findingCount(waiting)))
 	}
 }
 
@@ -224,13 +225,13 @@ func findingCount(list []group) int {
 // entry tells one package: what to install, why this decision, and by when.
 func (p *page) entry(g group, full bool) {
 	f := g.worst()
-	p.sides(actionStyle(f.Decision), mark(f.Decision)+" "+g.name+"  "+g.version+" -> "+p.target(g), p.T("count.vulnerabilities", len(g.findings)))
-	p.flow(3, p.facts(g), " / ")
+	p.Sides(actionStyle(f.Decision), mark(f.Decision)+" "+g.name+"  "+g.version+" -> "+p.target(g), p.T("count.vulnerabilities", len(g.findings)))
+	p.Flow(3, p.facts(g), " / ")
 	if !full {
 		return
 	}
 	if why := p.because(f); why != "" {
-		p.text(3, why)
+		p.Text(3, why)
 	}
 }
 
@@ -270,7 +271,7 @@ func (p *page) types(types []vuln.Type) string {
 	for i, t := range types {
 		words[i] = p.word("type.short.", string(t))
 	}
-	return p.list(words)
+	return p.List(words)
 }
 
 // identity is the id of a finding with the score and the sign of known exploitation.
@@ -317,10 +318,10 @@ func (p *page) because(f triage.Finding) string {
 func (p *page) each(g group) {
 	for _, f := range g.findings {
 		head := "     " + mark(f.Decision) + " " + p.identity(f) + "  " + p.types(f.Types)
-		p.sides(plain, head, f.FixedVersion)
+		p.Sides(plain, head, f.FixedVersion)
 		title, marked := p.native(vuln.Value[string]{Value: f.TitleJA}, vuln.Value[string]{Value: f.Title})
 		if title.Value != "" {
-			p.line(faint, strings.Repeat(" ", 8)+marked+title.Value)
+			p.Line(faint, strings.Repeat(" ", 8)+marked+title.Value)
 		}
 	}
 }
@@ -353,5 +354,8 @@ func (p *page) fixedVersion(g group) string {
 		return newest
 	}
 	slices.Sort(fixes)
-	return p.folded(fixes, examples)
+	if ecosystem == "Windows" {
+		slices.Reverse(fixes) // the newest update holds most of them
+	}
+	return p.Folded(fixes, examples)
 }

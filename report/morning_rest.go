@@ -37,9 +37,9 @@ func (p *page) pending(list []group) {
 	if len(names) == 0 {
 		return
 	}
-	p.heading(p.T("pending.heading"))
+	p.Heading(p.T("pending.heading"))
 	for _, state := range slices.Sorted(maps.Keys(names)) {
-		p.item(2, p.T("pending.item", p.word("state.", state)), p.folded(names[state], noFixNames))
+		p.Item(2, p.T("pending.item", p.word("state.", state)), p.Folded(names[state], noFixNames))
 	}
 }
 
@@ -56,9 +56,9 @@ func (p *page) noFix(list []group) {
 	if findings == 0 {
 		return
 	}
-	p.heading(p.T("nofix.heading"))
-	p.text(2, p.T("nofix.text", findings, len(names)))
-	p.text(2, p.folded(names, noFixNames))
+	p.Heading(p.T("nofix.heading"))
+	p.Text(2, p.T("nofix.text", findings, len(names)))
+	p.Text(2, p.Folded(names, noFixNames))
 }
 
 // notJudged groups what triage could say nothing about by the kind of reason. Reasons
@@ -74,13 +74,13 @@ func (p *page) notJudged(list []triage.NotJudged, all bool) {
 	codes := slices.SortedFunc(maps.Keys(byCode), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(len(byCode[a]), len(byCode[b])), cmp.Compare(a, b))
 	})
-	p.heading(p.T("notjudged.heading", len(list)))
+	p.Heading(p.T("notjudged.heading", len(list)))
 	show := examples
 	if all {
 		show = len(list)
 	}
 	for _, code := range codes {
-		p.item(2, p.Number(len(byCode[code]))+"  ", p.unjudged(byCode[code], show))
+		p.Item(2, p.Number(len(byCode[code]))+"  ", p.unjudged(byCode[code], show))
 	}
 }
 
@@ -109,16 +109,16 @@ func (p *page) unjudged(list []triage.NotJudged, show int) string {
 	case len(list) == 1:
 		return text
 	case same:
-		return text + p.T("notjudged.items", p.folded(names, show))
+		return text + p.T("notjudged.items", p.Folded(names, show))
 	}
-	return text + p.T("notjudged.likewise", p.folded(names[1:], show))
+	return text + p.T("notjudged.likewise", p.Folded(names[1:], show))
 }
 
 // coverageLimits prints what coverage cannot promise, wherever coverage is claimed.
 func (p *page) coverageLimits(scan triage.Scan) {
 	if len(scan.Protection.Controls) == 0 {
-		p.heading(p.T("guard.heading"))
-		p.text(2, p.T("guard.absent"))
+		p.Heading(p.T("guard.heading"))
+		p.Text(2, p.T("guard.absent"))
 		return
 	}
 	var limits []string
@@ -136,18 +136,22 @@ func (p *page) coverageLimits(scan triage.Scan) {
 			}
 		}
 	}
-	p.heading(p.T("guard.heading"))
-	p.text(2, p.T("guard.lengthened", lengthened))
+	p.Heading(p.T("guard.heading"))
+	if scan.Protection.Tier == triage.TierAppControl && lengthened == 0 {
+		p.Text(2, p.windowsGuard(scan.Protection))
+		return
+	}
+	p.Text(2, p.T("guard.lengthened", lengthened))
 	slices.Sort(limits)
 	for _, l := range limits {
-		p.item(2, "- ", l)
+		p.Item(2, "- ", l)
 	}
 }
 
 func (p *page) totals(scan triage.Scan) {
 	t := scan.Totals
-	p.heading(p.T("totals.heading"))
-	p.text(2, p.T("totals.text", t.Packages, t.SourcePackages, t.Findings, t.Vulnerabilities, t.Fixable))
+	p.Heading(p.T("totals.heading"))
+	p.Text(2, p.T("totals.text", t.Packages, t.SourcePackages, t.Findings, t.Vulnerabilities, t.Fixable))
 	var types []string
 	for _, k := range vuln.Types {
 		if t.Types[k] > 0 {
@@ -158,7 +162,7 @@ func (p *page) totals(scan triage.Scan) {
 		types = append(types, p.T("totals.type", p.T("type.none"), t.Untyped))
 	}
 	if len(types) > 0 {
-		p.item(2, p.T("totals.types"), p.list(types))
+		p.Item(2, p.T("totals.types"), p.List(types))
 	}
 }
 
@@ -167,12 +171,12 @@ func (p *page) next(list []group, all bool) {
 	if len(list) == 0 {
 		return
 	}
-	p.heading(p.T("next.heading"))
-	t := table{indent: 2, columns: []column{{}, {wrap: true}}}
-	t.add(plain, "kannuki show "+list[0].worst().ID, p.T("next.show"))
+	p.Heading(p.T("next.heading"))
+	t := table{Indent: 2, Columns: []column{{}, {Wrap: true}}}
+	t.Add(plain, "kannuki show "+list[0].worst().ID, p.T("next.show"))
 	if !all {
-		t.add(plain, "kannuki scan --all", p.T("next.all"))
+		t.Add(plain, "kannuki scan --all", p.T("next.all"))
 	}
-	t.add(plain, "kannuki scan --json", p.T("next.json"))
-	p.table(&t)
+	t.Add(plain, "kannuki scan --json", p.T("next.json"))
+	p.Table(&t)
 }

@@ -82,7 +82,7 @@ func coverageText(p lang.Printer, f triage.Finding) string {
 	if f.Coverage == "" || f.Coverage == triage.None {
 		return ""
 	}
-	pg := page{Printer: p}
+	pg := newPage(io.Discard, p, Page{})
 	text := p.T("vex.coverage", pg.word("effect.", string(f.Coverage)))
 	if f.Stages != nil {
 		for _, r := range f.Stages.Reasons {

@@ -31,6 +31,15 @@ var pages = []pageCase{
 	{"import", importPage(smallOutcomes()), importPage([]feed.Outcome{{File: feed.File{Path: longWord}, Status: "imported", Formats: map[feed.Format]int{longWord: 1}, Records: 1e9, Rejected: 1e9, Left: map[string]int{wideTitle: 1, hostile: 2}, Err: combining}, {Status: hostile}})},
 	{"inventory", inventoryPage(smallInventory()), inventoryPage(nastyInventory())},
 	{"inventory-windows", inventoryPage(windowsInventory()), inventoryPage(host.Inventory{})},
+	{"new-returned", newPageOf(returnedNews()), newPageOf(nastyReturned())},
+	{"coverage-product", coveragePage(productCoverage()), coveragePage(nastyCoverage()...)},
+	{"coverage-products", coveragePage(productCoverage(), asOnHost()), coveragePage(CoverageOf{})},
+	{"coverage-hosts", coveragePage(hostsCoverage()), coveragePage(nastyHosts())},
+	{"coverage-host", coveragePage(hostCoverage()), coveragePage(CoverageOf{Guards: []control.HostGuard{{}}, Table: triage.CoverageTable{Hosts: 1}})},
+	{"what-if", whatIfPage(smallWhatIf(), false), whatIfPage(nastyWhatIf(), true)},
+	{"what-if-all", whatIfPage(smallWhatIf(), true), whatIfPage(control.WhatIf{}, false)},
+	{"evidence", evidencePage(smallEvidence()), evidencePage(nastyEvidence())},
+	{"evidence-none", evidencePage(freeEvidence()), evidencePage(control.Evidence{})},
 }
 
 func morningPage(scan triage.Scan, all bool) write {
@@ -180,7 +189,8 @@ func smallInventory() host.Inventory {
 				Replaced: []host.Replaced{{Path: "/usr/lib/libkeys.so.3", Package: "libkeys3"}, {Path: "/usr/lib/libkeys2.so.3", Package: "libkeys3"}}},
 			{PID: 900, Name: "keysd", User: "root", Listeners: []host.Listener{{Protocol: "udp", Address: "127.0.0.1", Port: 53}}},
 		},
-		Unread: []host.Unread{{What: "/proc/1/maps", Why: "permission denied: run as root"}, {What: "/proc/2/maps", Why: "permission denied: run as root"}},
+		Unread: []host.Unread{host.NotRead("processes", host.NewFault("processes-denied", 2, 80)), host.NotRead("/var/lib/dpkg/status:812 gatehttp", host.NewFault("no-field", "Version")),
+			host.NotRead("/var/lib/dpkg/status:830 agent", host.NewFault("no-field", "Version"))},
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"io"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ func ReasonText(p lang.Printer, r triage.Reason) string {
 	if !p.Has(key) {
 		return cmp.Or(r.Text, strings.Join(append([]string{r.Code}, r.Args...), " "))
 	}
-	pg := &page{Printer: p}
+	pg := newPage(io.Discard, p, Page{})
 	kinds := argumentKinds[r.Code]
 	args := make([]any, len(r.Args))
 	for i, a := range r.Args {
@@ -24,6 +25,9 @@ func ReasonText(p lang.Printer, r triage.Reason) string {
 		if i < len(kinds) {
 			args[i] = pg.argument(kinds[i], a)
 		}
+	}
+	if r.Code == triage.CodeSkipUnread && len(r.Args) > 2 {
+		args[1] = pg.fault(r.Args[1], r.Args[2], r.Args[3:])
 	}
 	return p.T(key, args...)
 }
@@ -33,6 +37,7 @@ type kind string
 
 const (
 	asIs         kind = ""
+	aText        kind = "text"     // a whole sentence in English, perhaps one the catalogue has
 	aList        kind = "list"     // of anything, joined by ", "
 	anAction     kind = "decision" // the rest are also the prefix of their words' keys
 	anEffect     kind = "effect"
@@ -64,7 +69,13 @@ var argumentKinds = map[string][]kind{
 	triage.CodeControl:         {someControls, aTime, asIs},
 	triage.CodeUnproven:        {someControls, anEffect, anEffect},
 	triage.CodeMissing:         {someControls, anEffect},
-	triage.CodeGap:             {someControls, asIs},
+	triage.CodeGap:             {someControls, aText},
+	triage.CodeSurfaceAllowed:  {asIs, aList},
+	triage.CodeSkipUnread:      {aText, aText},
+	triage.CodeReturnControl:   {someControls},
+	triage.CodeReturnProof:     {someControls},
+	triage.CodeReturnContained: {aList},
+	triage.CodeReturnSurface:   {aList},
 	triage.CodeInsideExec:      {someTypes},
 	triage.CodeInferred:        {anEffect, anEffect},
 	triage.CodeKernelSurface:   {someTypes, anEffect, aList},
@@ -108,6 +119,8 @@ func (p *page) argument(k kind, value string) string {
 	switch k {
 	case asIs:
 		return value
+	case aText:
+		return p.word("text.", value)
 	case aTime:
 		return p.time(value)
 	case aDuration:
@@ -126,7 +139,21 @@ func (p *page) argument(k kind, value string) string {
 			items[i] = p.word(string(k)+".", item)
 		}
 	}
-	return p.list(items)
+	return p.List(items)
+}
+
+// fault is why a collector could not read something. Without a code that the catalogue
+// knows it is the English it came with, or that in words of the catalogue.
+func (p *page) fault(why, code string, args []string) string {
+	key := "unread." + code
+	if !p.Has(key) {
+		return p.word("text.", why)
+	}
+	words := make([]any, len(args))
+	for i, a := range args {
+		words[i] = a
+	}
+	return p.T(key, words...)
 }
 
 // row is one input of a decision's row, "exposure=open", or a value alone.

@@ -2,9 +2,11 @@ package report
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/kannuki/kannuki/host"
 	"github.com/kannuki/kannuki/lang"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
@@ -102,4 +104,43 @@ func TestNoReasonShowsAPlaceholder(t *testing.T) {
 			t.Errorf("%s has kinds for %d arguments but takes %d", code, n, len(args))
 		}
 	}
+}
+
+// Of what a collector says only names of files, fields and programs are left in English.
+func TestWhyACollectorCouldNotReadSomethingIsSaidInTheReadersLanguage(t *testing.T) {
+	names := regexp.MustCompile(`Ubuntu Pro|KEY=value|X:value|MiB|URL|Source|Status|name \(version\)|half-installed|apt-get install -f|dpkg|root|ASCII`)
+	english := regexp.MustCompile(`[a-z]{3,} [a-z]{2,}`)
+	var numbers []string
+	for i := range 9 {
+		numbers = append(numbers, strconv.Itoa(i))
+	}
+	for code, template := range host.FaultCodes() {
+		f := host.Fault{Code: code, Args: numbers[:strings.Count(template, "{")]}
+		u := host.NotRead("processes", f)
+		args := append([]string{u.What, u.Why, u.Code}, u.Args...)
+		if got, want := ReasonText(lang.New("en"), triage.Reason{Code: triage.CodeSkipUnread, Args: args}), "processes could not be read: "+u.Why; got != want {
+			t.Errorf("%s: %q, want %q", code, got, want)
+		}
+		inv := smallInventory()
+		inv.Unread = []host.Unread{u}
+		for _, text := range []string{ReasonText(lang.New("ja"), triage.Reason{Code: triage.CodeSkipUnread, Args: args}), unreadPart(string(render(t, inventoryPage(inv), "ja", Page{Width: 400})))} {
+			if !strings.Contains(text, "プロセス") || english.MatchString(names.ReplaceAllString(text, "")) {
+				t.Errorf("%s: %q", code, text)
+			}
+			for _, a := range f.Args {
+				if !strings.Contains(text, a) {
+					t.Errorf("%s: %q does not say %q", code, text, a)
+				}
+			}
+		}
+	}
+	if got := ReasonText(lang.New("ja"), triage.Reason{Code: triage.CodeSkipUnread, Args: []string{"x", "of an older program"}}); !strings.Contains(got, "of an older program") {
+		t.Errorf("without a code: %q", got)
+	}
+}
+
+// unreadPart is what an inventory's page says of what could not be read.
+func unreadPart(page string) string {
+	_, part, _ := strings.Cut(page, lang.New("ja").T("inventory.unread", 1))
+	return part
 }

@@ -66,7 +66,7 @@ func TestNoLineIsWiderThanThePage(t *testing.T) {
 				layout := Page{Width: width}
 				for _, f := range []func(io.Writer, lang.Printer, Page) error{c.usual, c.nasty} {
 					for _, line := range strings.Split(string(render(t, f, l, layout)), "\n") {
-						if w := lang.Width(line); w > layout.width() {
+						if w := lang.Width(line); w > layout.Cells() {
 							t.Errorf("%s in %s at %d: %d cells: %q", c.name, l, width, w, line)
 						}
 					}

@@ -162,7 +162,7 @@ func sarifLevel(a triage.Action) string {
 // ActionText says in a sentence what to do about a finding, by when, and on whose
 // decision.
 func ActionText(p lang.Printer, h host.Host, f triage.Finding) string {
-	pg := page{Printer: p}
+	pg := newPage(io.Discard, p, Page{})
 	action := p.T("action.no-fix", f.SourcePackage, f.SourceVersion)
 	switch {
 	case f.State == "reboot-needed":

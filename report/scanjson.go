@@ -1,11 +1,10 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
-	"reflect"
 	"slices"
 
+	"github.com/kannuki/kannuki/internal/jsonout"
 	"github.com/kannuki/kannuki/lang"
 	"github.com/kannuki/kannuki/triage"
 	"github.com/kannuki/kannuki/vuln"
@@ -13,13 +12,7 @@ import (
 
 // JSON writes v as indented JSON. A nil slice is written as an empty list.
 func JSON(w io.Writer, v any) error {
-	if r := reflect.ValueOf(v); r.Kind() == reflect.Slice && r.IsNil() {
-		v = []struct{}{}
-	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return jsonout.Write(w, v)
 }
 
 // ScanJSON writes a scan as docs/formats.md describes it: findings most urgent first,

@@ -12,21 +12,21 @@ import (
 // what went wrong or is worth knowing.
 func Synced(w io.Writer, outcomes []feed.SyncOutcome, p lang.Printer, layout Page) error {
 	pg := newPage(w, p, layout)
-	pg.line(bold, p.T("synced.title"))
+	pg.Line(bold, p.T("synced.title"))
 	for _, o := range outcomes {
 		s := plain
 		if o.Status == feed.Failed {
 			s = red
 		}
-		pg.line(s, fmt.Sprintf("  %s %s %s", lang.Pad(p.T("synced."+string(o.Status)), 10), lang.Pad(o.Source, 16),
+		pg.Line(s, fmt.Sprintf("  %s %s %s", lang.Pad(p.T("synced."+string(o.Status)), 10), lang.Pad(o.Source, 16),
 			p.T("synced.files", len(o.Changed), size(o.Bytes))))
 		for _, note := range append(o.Notes, o.Err) {
 			if note != "" {
-				pg.text(4, note)
+				pg.Text(4, note)
 			}
 		}
 	}
-	return pg.err
+	return pg.Err()
 }
 
 // size is a number of bytes as people read it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kannuki/kannuki/lang"
 	"github.com/kannuki/kannuki/triage"
@@ -79,41 +80,44 @@ func typePages(w io.Writer, tables []triage.TypeTable, p lang.Printer, layout Pa
 	pg := newPage(w, p, layout)
 	for i, t := range tables {
 		if i > 0 {
-			pg.line(plain, "")
+			pg.Line(plain, "")
 		}
 		pg.typeTable(t)
 	}
-	pg.heading(p.T("types.table2"))
-	meanings := table{indent: 2, columns: []column{{head: p.T("types.head")}, {head: p.T("types.label")}, {head: p.T("types.meaning"), wrap: true}}}
+	pg.Heading(p.T("types.table2"))
+	meanings := table{Indent: 2, Columns: []column{{Head: p.T("types.head")}, {Head: p.T("types.label")}, {Head: p.T("types.meaning"), Wrap: true}}}
 	for _, t := range vuln.Types {
-		meanings.add(plain, strings.ReplaceAll(p.T("type.head."+string(t)), "\n", ""), p.T("type.label."+string(t)), p.T("type.meaning."+string(t)))
+		meanings.Add(plain, strings.ReplaceAll(p.T("type.head."+string(t)), "\n", ""), p.T("type.label."+string(t)), p.T("type.meaning."+string(t)))
 	}
-	pg.table(&meanings)
-	return pg.err
+	pg.Table(&meanings)
+	return pg.Err()
 }
 
 func (p *page) typeTable(t triage.TypeTable) {
-	for _, l := range lang.Wrap(lang.Clean(p.T("types.table1", t.Product)), p.width) {
-		p.line(bold, l)
+	for _, l := range lang.Wrap(lang.Clean(p.T("types.table1", t.Product)), p.Width()) {
+		p.Line(bold, l)
 	}
-	p.text(0, p.typeSource(t))
+	p.Text(0, p.typeSource(t))
 	if len(t.Rows) == 0 {
-		p.text(2, p.T("types.empty"))
+		p.Text(2, p.T("types.empty"))
 		return
 	}
 	for _, block := range p.typeBlocks(t) {
-		p.line(plain, "")
-		p.table(&block)
+		p.Line(plain, "")
+		p.Table(&block)
 	}
-	p.line(plain, "")
-	p.text(0, p.T("types.overlap"))
+	p.Line(plain, "")
+	p.Text(0, p.T("types.overlap"))
 }
+
+// lastDay is the last day before until: what is published at until counts no more.
+func lastDay(until time.Time) time.Time { return until.Add(-time.Nanosecond) }
 
 // typeSource says by whose rules and from which records the table was counted.
 func (p *page) typeSource(t triage.TypeTable) string {
 	s := p.T("types.source", t.Rules, t.Source)
 	if !t.Until.IsZero() {
-		s += p.T("types.until", p.Date(t.Until))
+		s += p.T("types.until", p.Date(lastDay(t.Until)))
 	}
 	return s
 }
@@ -131,19 +135,12 @@ func (p *page) typeBlocks(t triage.TypeTable) []table {
 	for _, c := range columns[1:] {
 		w := 1 + c.width()
 		if room < w {
-			blocks = append(blocks, table{gap: 1, columns: []column{columns[0].column}})
-			room = p.width - columns[0].width()
-			b := &blocks[len(blocks)-1]
-			for i := range rows {
-				b.add(plain, columns[0].cells[i])
-			}
+			blocks = append(blocks, table{Gap: 1})
+			room = p.Width() - columns[0].width()
+			blocks[len(blocks)-1].AddColumn(columns[0].column, columns[0].cells...)
 		}
 		room -= w
-		b := &blocks[len(blocks)-1]
-		b.columns = append(b.columns, c.column)
-		for i := range rows {
-			b.rows[i] = append(b.rows[i], c.cells[i])
-		}
+		blocks[len(blocks)-1].AddColumn(c.column, c.cells...)
 	}
 	return blocks
 }
@@ -155,15 +152,13 @@ type filled struct {
 }
 
 func (f filled) width() int {
-	t := table{columns: []column{f.column}}
-	for _, c := range f.cells {
-		t.rows = append(t.rows, []string{c})
-	}
-	return t.widths(defaultWidth)[0]
+	var t table
+	t.AddColumn(f.column, f.cells...)
+	return t.Widths(Page{}.Cells())[0]
 }
 
 func (p *page) typeColumns(rows []triage.TypeRow) []filled {
-	columns := []filled{{column: column{head: p.T("types.year")}}}
+	columns := []filled{{column: column{Head: p.T("types.year")}}}
 	for _, r := range rows {
 		year := strconv.Itoa(r.Year)
 		if r.Year == 0 {
@@ -172,7 +167,7 @@ func (p *page) typeColumns(rows []triage.TypeRow) []filled {
 		columns[0].cells = append(columns[0].cells, year)
 	}
 	add := func(head string, count func(triage.TypeRow) int) {
-		f := filled{column: column{head: head, right: true}}
+		f := filled{column: column{Head: head, Right: true}}
 		for _, r := range rows {
 			f.cells = append(f.cells, strconv.Itoa(count(r)))
 		}
@@ -226,7 +221,7 @@ func typeRecord(r triage.TypeRow) []string {
 }
 
 func typeMarkdown(w io.Writer, tables []triage.TypeTable, p lang.Printer) error {
-	pg := &page{Printer: p}
+	pg := newPage(io.Discard, p, Page{})
 	var b strings.Builder
 	for _, t := range tables {
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n", markdown(p.T("types.table1", t.Product)), markdown(pg.typeSource(t)))

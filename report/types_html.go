@@ -70,7 +70,7 @@ func typeHTML(w io.Writer, tables []triage.TypeTable, p lang.Printer) error {
 }
 
 func htmlTableOf(id string, t triage.TypeTable, p lang.Printer) htmlTable {
-	pg := page{Printer: p}
+	pg := newPage(io.Discard, p, Page{})
 	h := htmlTable{ID: id, Caption: p.T("types.table1", t.Product), Source: pg.typeSource(t)}
 	h.Head = []string{p.T("types.year"), p.T("types.distinct")}
 	for _, k := range vuln.Types {
@@ -105,7 +105,7 @@ func yearChart(id string, t triage.TypeTable, p lang.Printer) htmlChart {
 	for _, r := range t.Rows {
 		amounts = append(amounts, amount{strconv.Itoa(r.Year), r.Distinct, p.Number(r.Distinct), false})
 	}
-	return chart(id, p.T("types.chart.years"), p.T("types.chart.years.text", t.Product), amounts)
+	return chart(id, p.T("types.chart.years"), p.T("types.chart.years.text", t.Product), amounts, 0)
 }
 
 func typeChart(id, product string, sum triage.TypeRow, p lang.Printer) htmlChart {
@@ -120,13 +120,13 @@ func typeChart(id, product string, sum triage.TypeRow, p lang.Printer) htmlChart
 		amounts = append(amounts, amount{p.T("type.label." + string(k)), sum.Types[k], share(sum.Types[k]), false})
 	}
 	amounts = append(amounts, amount{p.T("type.none"), sum.Untyped, share(sum.Untyped), true})
-	return chart(id, p.T("types.chart.types"), p.T("types.chart.types.text", product), amounts)
+	return chart(id, p.T("types.chart.types"), p.T("types.chart.types.text", product), amounts, 0)
 }
 
-// chart draws horizontal bars, the longest over all the room there is.
-func chart(id, title, description string, amounts []amount) htmlChart {
+// chart draws horizontal bars; one of most, or the longest, takes all the room there is.
+func chart(id, title, description string, amounts []amount, most int) htmlChart {
 	c := htmlChart{ID: id, Title: title, Description: description, Width: chartWidth, Height: rowHeight*len(amounts) + 4, X: labelRoom, LabelX: labelRoom - 10}
-	most := 1
+	most = max(most, 1)
 	for _, a := range amounts {
 		most = max(most, a.n)
 	}

@@ -1,6 +1,6 @@
-// Package realdata finds the folder of real upstream data (../shared/data) for
-// tests. The data is read in place and never copied; a test that needs it is
-// skipped, with a message that says so, where the folder is missing.
+// Package realdata finds and unpacks real upstream data (../shared/data) for tests. The
+// data is read in place and never copied; a test that needs it is skipped, with a
+// message that says so, where the folder is missing.
 package realdata
 
 import (

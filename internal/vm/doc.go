@@ -9,7 +9,8 @@
 // There are two kinds. The small machine (Run, GoTest) boots a Debian kernel with an
 // initramfs written here, in a few seconds, for one program. The Debian machine
 // (Debian) is a whole server with systemd and its usual services; it is booted once,
-// kept as a snapshot, and restored for each scenario.
+// kept as a snapshot, and restored for each scenario. Its programs lie at the same
+// addresses each time (kernel.randomize_va_space is 0): they start much faster so.
 //
 // A package tries its kernel side in two files. One carries the tag guest, holds the
 // tests that attach, and has a TestMain that is guest.Main; go test never compiles it

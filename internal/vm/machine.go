@@ -141,12 +141,11 @@ func (b boot) args(initrd, console string) []string {
 		"console=ttyS0", "loglevel=4", "panic=-1", "oops=panic", "no_timer_check", "tsc=reliable",
 		"random.trust_cpu=on", "rdinit=/" + guest.InitComm, guest.CommandLine + b.token,
 	}, b.cmdline...)
-	accel := "tcg,thread=multi"
-	if b.cpus == 1 {
-		accel = "tcg"
-	}
 	args := []string{
-		"-accel", accel, "-machine", "pc", "-cpu", "max", "-smp", strconv.Itoa(b.cpus), "-m", strconv.Itoa(b.memory),
+		// One thread for all processors: with one each, a processor now and then ran a
+		// breakpoint that another had taken back already (the kernel patches its own code
+		// when programs are attached), and the kernel panicked over it. QEMU 7.2.
+		"-accel", "tcg,thread=single", "-machine", "pc", "-cpu", "max", "-smp", strconv.Itoa(b.cpus), "-m", strconv.Itoa(b.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
 		"-smbios", "type=1,manufacturer=QEMU,product=" + guest.Product + ",version=" + b.token,
 		"-kernel", b.kernel.Image(), "-initrd", initrd, "-append", strings.Join(words, " "),

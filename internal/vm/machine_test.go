@@ -217,7 +217,7 @@ func isQEMU(pid int) bool {
 func TestAMachineHasNoWayOut(t *testing.T) {
 	b := boot{kernel: &Linux{}, memory: 1, cpus: 1}
 	args := " " + strings.Join(b.args("initrd", "console"), " ") + " "
-	for _, want := range []string{" -nic none ", " -nodefaults ", " -no-user-config ", " -display none ", " -accel tcg "} {
+	for _, want := range []string{" -nic none ", " -nodefaults ", " -no-user-config ", " -display none ", " -accel tcg,thread=single "} {
 		if !strings.Contains(args, want) {
 			t.Errorf("QEMU is not told%s", want)
 		}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -48,7 +49,10 @@ func login(uid string, args []string) error {
 	if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
 		return fmt.Errorf("user id %q: %w", uid, err)
 	}
-	if err := os.WriteFile("/proc/self/loginuid", []byte(uid), 0); err != nil {
+	// The id is a thread's, and only the thread itself may set it: the one that becomes
+	// the command.
+	runtime.LockOSThread()
+	if err := os.WriteFile("/proc/thread-self/loginuid", []byte(uid), 0); err != nil {
 		return err
 	}
 	return syscall.Exec(args[0], args[1:], os.Environ())

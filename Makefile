@@ -10,10 +10,10 @@ BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo fals
 export GO
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-guard check fmt vet lint generated tidy shell arch generate bench fuzz race clean
+.PHONY: help run build test test-guard check fmt vet lint generated tidy shell arch generate bench bench-guard fuzz race clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## build, load the built-in sample, scan this machine, print the report
 	@scripts/setup run
@@ -25,15 +25,15 @@ build: ## build the programs into bin/ (static, no C)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -o bin/ ./cmd/...
 
-test: ## run everything: format, vet, brief fuzzing, all tests
+test: ## run everything: format, vet, all tests (of fuzz targets the seeds)
 	@scripts/setup test
 	@scripts/setup guard || echo "SKIPPED: no test machines, so nothing about kernels will be tested; see above" >&2
-	@$(MAKE) --no-print-directory fmt vet fuzz
-	$(GO) test -count=1 -timeout 20m ./...
+	@$(MAKE) --no-print-directory fmt vet
+	$(GO) test -count=1 -timeout 60m ./...
 
 test-guard: ## only what runs in test machines under QEMU; fails where there can be none
 	@scripts/setup guard
-	KANNUKI_VM=required $(GO) test -count=1 -timeout 25m ./internal/vm/... ./guard/...
+	KANNUKI_VM=required $(GO) test -count=1 -timeout 90m ./internal/vm/... ./guard/... ./agent/setup ./test/scenario/...
 
 check: ## vet, gofmt, staticcheck, arch test, shell, generated files up to date, go.mod tidy
 	@scripts/setup check
@@ -70,7 +70,12 @@ bench: ## run the benchmarks (BENCH=regexp), then what kannuki costs on real dat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 	$(GO) run ./test/bench
 
-fuzz: ## fuzz every target briefly (FUZZTIME=5000x each; a time such as 1m for a long run)
+bench-guard: ## what the guard costs, in instructions, beside fapolicyd and AppArmor (KERNEL=6.12, TIER=1, CASES=guard,fapol. choose)
+	@scripts/setup guard
+	@scripts/setup bench-guard
+	cd test/benchguard && KANNUKI_VM=required $(GO) test -tags benchguard -count=1 -timeout 2h -run TestTables
+
+fuzz: ## fuzz every target (FUZZTIME=5000x each, minutes in all; a time such as 1m for a long run)
 	scripts/fuzz $(FUZZTIME)
 
 race: ## all tests under the race detector (needs gcc, takes long)

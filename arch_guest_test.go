@@ -30,7 +30,7 @@ const (
 // attaching are the doors to the kernel: by package, the names that load or attach
 // something there; no names means all of the package.
 var attaching = map[string][]string{
-	module + "/guard":               {"Open"},
+	module + "/guard":               {"Open", "OpenReduced", "openGate"},
 	module + "/guard/bpf":           {"LoadGuardObjects"},
 	"github.com/cilium/ebpf/link":   nil,
 	"github.com/cilium/ebpf/rlimit": nil,
@@ -227,6 +227,8 @@ func TestAttachingOutsideGuestTestsIsFound(t *testing.T) {
 		{"opens the guard", "agent/run_test.go", "package agent\nimport \"" + module + "/guard\"\nvar g, _ = guard.Open()", true},
 		{"under another name", "agent/run_test.go", "package agent\nimport k \"" + module + "/guard\"\nvar open = k.Open", true},
 		{"from within", "guard/x_test.go", "package guard\nfunc f() { Open() }", true},
+		{"opens the third tier", "agent/run_test.go", "package agent\nimport \"" + module + "/guard\"\nvar g, _ = guard.OpenReduced()", true},
+		{"third tier from within", "guard/x_test.go", "package guard\nfunc f() { openGate() }", true},
 		{"dot import", "guard/x_test.go", "package guard_test\nimport . \"" + module + "/guard\"\nfunc f() { Open() }", true},
 		{"links", "guard/x_test.go", "package guard\nimport _ \"github.com/cilium/ebpf/link\"", true},
 		{"loads", "guard/bpf/x_test.go", "package bpf\nfunc f() { spec.LoadAndAssign(nil, nil) }", true},

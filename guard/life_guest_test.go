@@ -198,9 +198,6 @@ func TestWhatIsPinnedGoesOnAndIsAdopted(t *testing.T) {
 	if !g.Adopted() || adopted.before != 1 {
 		t.Errorf("adopted %v, generation %d; want true, 1", g.Adopted(), adopted.before)
 	}
-	if adopted.took > 15*time.Second { // programs take longer to load here
-		t.Errorf("adopting took %v", adopted.took)
-	}
 	if g.Tier() != os.Getenv("WANT_TIER") {
 		t.Errorf("tier %s", g.Tier())
 	}
@@ -280,7 +277,7 @@ func (s *events) first(match func(event.Event) bool) (event.Event, bool) {
 
 func (s *events) find(t *testing.T, match func(event.Event) bool) event.Event {
 	t.Helper()
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
 		if e, ok := s.first(match); ok {
 			return e
 		}
@@ -453,10 +450,17 @@ func TestAFloodOfRefusalsIsCountedExactly(t *testing.T) {
 		t.Fatalf("%v %q", err, outs)
 	}
 	made := uint64(len(outs)) * floodTries
-	time.Sleep(500 * time.Millisecond) // the ring is read to its end
 	after, err := g.Status()
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Refusals of something else, until one is told: what came before it in the ring was
+	// read. The first may find the ring still full.
+	for read, tries := false, 0; !read && tries < 100; tries++ {
+		end := start(t, attacker)
+		end.is(t, false, "write", "/usr/lib/demo")
+		time.Sleep(100 * time.Millisecond)
+		_, read = seen.first(func(e event.Event) bool { return e.Actor.PID == end.pid && e.Op == "write" })
 	}
 	seen.Lock()
 	defer seen.Unlock()

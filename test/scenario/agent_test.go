@@ -78,7 +78,7 @@ func (m *machine) slips(t testing.TB) bool {
 // toldSince tells whether the payload's refusal was told after a moment.
 func (m *machine) toldSince(t testing.TB, since time.Time, kind event.Kind) bool {
 	t.Helper()
-	for range 10 {
+	for range 40 {
 		for _, e := range m.events(t) {
 			if e.Kind == kind && e.Path == payload && !e.At.Before(since) {
 				return true
@@ -176,7 +176,7 @@ func (m *machine) observing(t *testing.T) {
 
 func (m *machine) unconfirmed(t *testing.T) {
 	m.Write(t, "/root/open.yaml", []byte("version: 1\nname: open\nbase: standard\nspaces:\n  system:\n    - {path: /srv/programs, seal: config, why: a mistake}\n"), 0o600, "")
-	m.inSession(t, "apply", "kannuki-agent policy apply /root/open.yaml --confirm 15s")
+	m.inSession(t, "apply", "kannuki-agent policy apply /root/open.yaml --confirm 30s")
 	if s := m.status(t); s.Policy.Name != "open" || s.Pending == nil {
 		t.Errorf("policy %+v, pending %+v", s.Policy, s.Pending)
 	}
